@@ -1,0 +1,65 @@
+# make run    set up everything and serve on http://127.0.0.1:8000 (PORT=… changes it)
+# make test   set up everything, check and test
+# make help   the rest
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test check format unit eval bench messages clean help
+
+run: .venv/run  ## set up and serve
+	@$(MANAGE) fetch_weights --profile
+	@$(MANAGE) migrate --verbosity 0
+	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --no-access-log
+
+test: check  ## lint, types and every test, the real engines' included
+	@$(MANAGE) fetch_weights --profile embedded
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+check: .venv/dev  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+unit: .venv/dev  ## the tests that need no weights, in seconds
+	$(BIN)/pytest tests/unit tests/api
+
+format: .venv/dev  ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+eval: .venv/dev  ## word error rates on recorded speech
+	@$(MANAGE) fetch_weights --profile embedded
+	$(BIN)/python -m bench.eval
+
+bench: .venv/dev  ## times of a turn and of its stages
+	@$(MANAGE) fetch_weights --profile embedded
+	$(BIN)/python -m bench.turn
+
+messages: .venv/dev  ## collect and compile translations
+	$(BIN)/pybabel -q extract -F babel.cfg -k gettext -k gettext_lazy -k _ -k ngettext:1,2 --omit-header -o locale/django.pot .
+	$(BIN)/pybabel -q update -D django -i locale/django.pot -d locale -l fr --omit-header --no-fuzzy-matching
+	$(BIN)/pybabel -q compile -D django -d locale
+
+clean:  ## remove the virtual environment (var/ and its weights stay)
+	rm -rf .venv
+
+help:
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# One stamp per set of requirements: installed once, and again when the file changes.
+.venv/run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; PYTHON=… names another one."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the packages of $< …"
+	@$(BIN)/python -m pip install --quiet -r $<
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	@echo "Installing the packages of $< …"
+	@$(BIN)/python -m pip install --quiet -r $<
+	@touch $@

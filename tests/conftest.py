@@ -1,0 +1,57 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from pipeline.engines import Engines, engines
+from tests.settings import DATA_DIR, WEIGHTS
+from voicebot.profiles import PROFILES
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEECH = Path(os.environ.get("VOICEBOT_TEST_SPEECH", ROOT.parent / "shared" / "speech"))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+    """Each test starts with an empty cache, engines of its own and the weights there are."""
+    (tmp_path / "weights").symlink_to(WEIGHTS)
+    settings.VOICEBOT_DATA_DIR = tmp_path
+    engines.reset()
+    yield tmp_path
+    engines.reset()
+
+
+@pytest.fixture(scope="session")
+def speech_dir() -> Path:
+    """The recordings tests listen to; they are not part of the product."""
+    if not SPEECH.is_dir():
+        pytest.skip(f"no test recordings in {SPEECH}: set VOICEBOT_TEST_SPEECH")
+    return SPEECH
+
+
+@pytest.fixture(scope="session")
+def questions(speech_dir: Path) -> dict[str, str]:
+    """Name → text of the twelve spoken questions."""
+    folder = speech_dir / "questions"
+    texts: dict[str, str] = json.loads((folder / "transcripts.json").read_text())
+    return texts
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Engines:
+    """The real engines of the embedded profile, loaded once for all tests."""
+    if not WEIGHTS.is_dir():
+        pytest.fail(f"no weights in {WEIGHTS}: run `make test`, or `manage.py fetch_weights`")
+    return Engines(PROFILES["embedded"])

@@ -1,0 +1,30 @@
+"""The service with fake engines, on data of its own."""
+
+import os
+import tempfile
+from pathlib import Path
+
+# Whatever the shell or .env says, the tests run on what is written here.
+for name in [name for name in os.environ if name.startswith("VOICEBOT_") and "TEST" not in name]:
+    del os.environ[name]
+DATA_DIR = Path(tempfile.mkdtemp(prefix="voicebot-tests-"))
+os.environ |= {"VOICEBOT_DATA_DIR": str(DATA_DIR), "VOICEBOT_ENV_FILE": os.devnull}
+
+from voicebot.settings import *  # noqa: E402, F403
+from voicebot.settings import BASE_DIR, DATABASES  # noqa: E402
+
+# Real weights are read where `make run` put them.
+WEIGHTS = Path(os.environ.get("VOICEBOT_TEST_WEIGHTS", BASE_DIR / "var" / "weights"))
+(DATA_DIR / "weights").symlink_to(WEIGHTS)
+
+ENGINES = {
+    "stt": {"BACKEND": "pipeline.stt.fake.Fake"},
+    "llm": {"BACKEND": "pipeline.llm.fake.Fake"},
+    "tts": {
+        "BACKEND": "cache.tts.CachedTextToSpeech",
+        "OPTIONS": {"engine": {"BACKEND": "pipeline.tts.fake.Fake"}},
+    },
+}
+# A file, as in production: in memory, threads would share one connection's locks.
+DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,13 @@
+"""The ASGI application, and the start of the engines behind it."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
+application = get_asgi_application()
+
+# Imports our apps, hence after Django is set up.
+from voicebot.startup import start  # noqa: E402
+
+start()

@@ -1,0 +1,65 @@
+"""Typed reading of environment variables.
+
+A malformed value stops the start with an error that names the variable: a setting that is
+silently replaced by its default is worse than none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str = "") -> str:
+    """The value, stripped; an empty one counts as absent."""
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name).lower()
+    if not value:
+        return default
+    if value not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name}={value!r} is neither 1 nor 0.")
+    return value in TRUE
+
+
+def integer(name: str, default: int, *, minimum: int) -> int:
+    value = text(name)
+    try:
+        number = int(value) if value else default
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number.") from None
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name}={number} is below {minimum}.")
+    return number
+
+
+def choice(name: str, default: str, valid: Collection[str]) -> str:
+    value = text(name, default)
+    if value not in valid:
+        raise ImproperlyConfigured(f"{name}={value!r} is not one of {', '.join(sorted(valid))}.")
+    return value
+
+
+def names(name: str, default: str) -> list[str]:
+    """A comma-separated list."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def mapping(name: str) -> dict[str, Any]:
+    """A JSON object."""
+    value = text(name, "{}")
+    try:
+        parsed = json.loads(value)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name}={value!r} is not JSON: {exc}.") from None
+    if not isinstance(parsed, dict):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a JSON object.")
+    return parsed

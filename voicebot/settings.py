@@ -1,0 +1,165 @@
+"""Settings, and the only place that reads the environment (and ``.env``).
+
+Every variable is listed, with its default and its meaning, in ``.env.example``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import load_dotenv
+
+from voicebot import env, profiles
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+load_dotenv(BASE_DIR / env.text("VOICEBOT_ENV_FILE", ".env"))
+
+# --- voicebot ------------------------------------------------------------------------------
+
+VOICEBOT_DATA_DIR = (BASE_DIR / env.text("VOICEBOT_DATA_DIR", "var")).resolve()
+try:
+    VOICEBOT_DATA_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as exc:
+    raise ImproperlyConfigured(f"VOICEBOT_DATA_DIR={VOICEBOT_DATA_DIR}: {exc.strerror}.") from exc
+
+VOICEBOT_PROFILE = env.choice("VOICEBOT_PROFILE", "embedded", profiles.PROFILES)
+PROFILES = profiles.PROFILES
+ENGINES: dict[str, dict[str, Any]] = profiles.engines(VOICEBOT_PROFILE)
+
+# Fails closed: no engine may send anything out unless this is 0.
+VOICEBOT_OFFLINE = env.flag("VOICEBOT_OFFLINE", default=True)
+if VOICEBOT_OFFLINE:
+    # Read by the libraries on import, hence before any of them.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+HF_TOKEN = env.text("HF_TOKEN")
+
+VOICEBOT_LANGUAGE = env.text("VOICEBOT_LANGUAGE", "fr")
+VOICEBOT_MAX_UTTERANCE_S = env.integer("VOICEBOT_MAX_UTTERANCE_S", 60, minimum=1)
+VOICEBOT_MAX_UPLOAD_BYTES = env.integer("VOICEBOT_MAX_UPLOAD_BYTES", 25_000_000, minimum=1_000)
+VOICEBOT_CACHE_MAX_BYTES = env.integer("VOICEBOT_CACHE_MAX_BYTES", 1_000_000_000, minimum=0)
+VOICEBOT_THREADS = env.integer("VOICEBOT_THREADS", os.cpu_count() or 1, minimum=1)
+
+# --- Django --------------------------------------------------------------------------------
+
+DEBUG = env.flag("VOICEBOT_DEBUG", default=False)
+ALLOWED_HOSTS = env.names("VOICEBOT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.names("VOICEBOT_TRUSTED_ORIGINS", "")
+
+
+def _kept_secret_key() -> str:
+    """Made on the first run and kept beside the data, readable by its owner alone."""
+    path = VOICEBOT_DATA_DIR / "secret_key"
+    if not path.exists():
+        # Complete before it has its name: of several processes that start at once, one wins.
+        with tempfile.NamedTemporaryFile("w", dir=VOICEBOT_DATA_DIR) as file:
+            file.write(secrets.token_urlsafe(50))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+    return path.read_text().strip()
+
+
+SECRET_KEY = env.text("VOICEBOT_SECRET_KEY") or _kept_secret_key()
+
+INSTALLED_APPS = [
+    # Before staticfiles, whose runserver ours extends.
+    "api.apps.ApiConfig",
+    "cache.apps.CacheConfig",
+    "pipeline.apps.PipelineConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "voicebot.urls"
+ASGI_APPLICATION = "voicebot.asgi.application"
+WSGI_APPLICATION = "voicebot.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": VOICEBOT_DATA_DIR / "db.sqlite3",
+        "OPTIONS": {
+            # Readers do not wait for the writer; a writer takes its lock at once, so that two
+            # of them queue up instead of failing with "database is locked".
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "fr"
+LANGUAGES = [("fr", "Français"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.text("TZ", "UTC")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # no `collectstatic` to forget
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.MultiPartParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
+}
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("VOICEBOT_LOG_LEVEL", "INFO").upper()},
+    # A line per utterance of its own would say less than ours.
+    "loggers": {"faster_whisper": {"level": "WARNING"}},
+}

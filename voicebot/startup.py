@@ -1,0 +1,41 @@
+"""What a server does before it serves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from pipeline.engines import engines
+
+logger = logging.getLogger(__name__)
+
+
+def start() -> None:
+    """Refuse a configuration that cannot work, then load the engines in the background.
+
+    The port opens meanwhile: ``/api/health/ready`` tells when the engines are there, and a turn
+    that arrives earlier waits for them.
+
+    :raises ImproperlyConfigured: with the messages of the system checks.
+    """
+    # Weights that are not here are a warning to `migrate`, and the end of it for a server.
+    problems = [m for m in checks.run_checks(tags=["pipeline"]) if m.level >= checks.WARNING]
+    if problems:
+        raise ImproperlyConfigured("\n".join(str(problem) for problem in problems))
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    try:
+        engines.warm_up()
+    except Exception:
+        # A server that can answer nobody must not look alive.
+        logger.critical("The engines cannot be loaded; stopping.", exc_info=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        logger.info("Ready.")
