@@ -1,0 +1,599 @@
+"""Audio: arithmetic of samples, WAV there and back, and decoding of uploads good and bad."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import tracemalloc
+import wave
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.audio import AudioStream
+from av.container import OutputContainer
+from av.video import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.audio import SAMPLE_RATE, Audio, decode, from_wav, to_wav
+from pipeline.errors import AudioDecodeError, AudioTooLong, InputError
+
+TONE_HZ = 440
+DURATION = 1.2  # seconds
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+def tone(sample_rate: int, duration: float = DURATION, hz: float = TONE_HZ) -> NDArray[np.float32]:
+    time = np.arange(round(sample_rate * duration)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def dominant_hz(audio: Audio) -> float:
+    spectrum = np.abs(np.fft.rfft(audio.samples * np.hanning(len(audio.samples))))
+    return float(np.argmax(spectrum)) * audio.sample_rate / len(audio.samples)
+
+
+def assert_is_tone(audio: Audio, duration: float = DURATION, hz: float = TONE_HZ) -> None:
+    assert audio.sample_rate == SAMPLE_RATE
+    assert audio.duration == pytest.approx(duration, abs=0.08)  # lossy codecs pad by a frame or two
+    assert dominant_hz(audio) == pytest.approx(hz, abs=2)
+    assert np.std(audio.samples[1600:-1600]) == pytest.approx(0.5 / 2**0.5, rel=0.1)
+
+
+def encode(
+    container_format: str,
+    codec: str,
+    *,
+    sample_rate: int = 48_000,
+    channels: int = 1,
+    samples: NDArray[np.float32] | None = None,
+    video: bool = False,
+    **options: str,
+) -> bytes:
+    """``samples`` (by default the tone) on every channel, as a file of ``container_format``."""
+    samples = tone(sample_rate) if samples is None else samples
+    file = io.BytesIO()
+    with av.open(file, "w", format=container_format, options=options) as container:
+        picture = film(container) if video else None
+        strict = {"strict": "-2"} if codec == "vorbis" else {}
+        stream = container.add_stream(
+            codec, rate=sample_rate, options=strict, layout=LAYOUTS[channels]
+        )
+        assert isinstance(stream, AudioStream)
+        if picture is not None:
+            container.start_encoding()
+            container.mux(picture.encode(black()))
+        for start in range(0, len(samples), 1024):
+            planes = np.tile(samples[start : start + 1024], (channels, 1))
+            frame = av.AudioFrame.from_ndarray(planes, "fltp", LAYOUTS[channels])
+            frame.sample_rate, frame.pts = sample_rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def film(container: OutputContainer) -> VideoStream:
+    stream = container.add_stream("mpeg4", rate=25)
+    assert isinstance(stream, VideoStream)
+    stream.width = stream.height = 32
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def black() -> av.VideoFrame:
+    frame = av.VideoFrame(32, 32, "yuv420p")
+    frame.pts, frame.time_base = 0, Fraction(1, 25)
+    return frame
+
+
+def wav_of(
+    data: bytes, *, tag: int, bits: int, channels: int = 1, sample_rate: int = 16_000
+) -> bytes:
+    """A WAV written by hand; the ``fmt`` chunk has no extension."""
+    block = channels * bits // 8
+    fmt = struct.pack("<HHIIHH", tag, channels, sample_rate, sample_rate * block, block, bits)
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(data))
+    return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data
+
+
+def box(name: bytes, *contents: bytes) -> bytes:
+    content = b"".join(contents)
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def table(name: bytes, *numbers: int) -> bytes:
+    """A box of version 0 and 32-bit numbers."""
+    return box(name, struct.pack(f">I{len(numbers)}I", 0, *numbers))
+
+
+# Every container, as its usual writers make it. Small, as the mutations below read them often.
+UPLOADS: dict[str, Callable[[], bytes]] = {
+    "webm": lambda: encode("webm", "libopus"),
+    "webm live": lambda: encode("webm", "libopus", live="1"),
+    "matroska": lambda: encode("matroska", "flac", sample_rate=16_000),
+    "ogg opus": lambda: encode("ogg", "libopus"),
+    "ogg vorbis": lambda: encode("ogg", "vorbis", channels=2, sample_rate=44_100),
+    "m4a": lambda: encode("ipod", "aac"),
+    "mp4 fragmented": lambda: encode(
+        "mp4", "aac", movflags="empty_moov+default_base_moof+frag_keyframe", frag_duration="300000"
+    ),
+    "mp4 video": lambda: encode("mp4", "aac", video=True),
+    "adts": lambda: encode("adts", "aac"),
+    "mp3": lambda: encode("mp3", "libmp3lame"),
+    "flac": lambda: encode("flac", "flac", sample_rate=16_000),
+    "wav": lambda: encode("wav", "pcm_s16le", sample_rate=16_000),
+}
+ENDLESS = {"adts", "mp3"}  # a cut between two frames cannot be told
+
+
+@pytest.fixture(scope="module")
+def uploads() -> dict[str, bytes]:
+    return {name: make() for name, make in UPLOADS.items()}
+
+
+class TestAudio:
+    def test_duration(self) -> None:
+        assert Audio(tone(24_000, 0.5), 24_000).duration == 0.5
+
+    @pytest.mark.parametrize(
+        ("samples", "sample_rate"),
+        [
+            (np.zeros((2, 2), np.float32), 16_000),
+            (np.zeros(2), 16_000),
+            (np.array([0, np.nan], np.float32), 16_000),
+            (np.array([0, np.inf], np.float32), 16_000),
+            (np.zeros(2, np.float32), 0),
+        ],
+    )
+    def test_rejects(self, samples: NDArray[np.float32], sample_rate: int) -> None:
+        with pytest.raises(ValueError, match=r"samples|sample_rate"):
+            Audio(samples, sample_rate)
+
+    def test_every_pcm16_value_survives(self) -> None:
+        data = np.arange(-32768, 32768).astype("<i2").tobytes()
+        assert Audio.from_pcm16(data, 8_000).pcm16() == data
+
+    def test_float_survives_once_quantised(self) -> None:
+        first = Audio(tone(16_000), 16_000).pcm16()
+        assert Audio.from_pcm16(first, 16_000).pcm16() == first
+
+    def test_pcm16_clips_and_is_little_endian(self) -> None:
+        loud = Audio(np.array([2, 1, -1, -2, 1 / 32768], np.float32), 16_000)
+        assert loud.pcm16() == bytes.fromhex("ff7f ff7f 0080 0080 0100")
+
+    def test_half_a_sample(self) -> None:
+        with pytest.raises(ValueError, match="buffer size"):
+            Audio.from_pcm16(b"\0\0\0", 16_000)
+
+    @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
+    def test_resampled(self, sample_rate: int) -> None:
+        audio = Audio(tone(sample_rate, 1.0), sample_rate).resampled(SAMPLE_RATE)
+        assert len(audio.samples) == SAMPLE_RATE
+        assert_is_tone(audio, duration=1.0)
+
+    def test_resampling_does_not_alias(self) -> None:
+        audio = Audio(tone(48_000, hz=10_000), 48_000).resampled(SAMPLE_RATE)
+        assert np.abs(audio.samples[400:-400]).max() < 0.001
+
+    def test_resampled_to_its_own_rate_is_itself(self) -> None:
+        audio = Audio(tone(16_000), 16_000)
+        assert audio.resampled(16_000) is audio
+
+    def test_resampled_nothing(self) -> None:
+        audio = Audio(np.empty(0, np.float32), 8_000).resampled(16_000)
+        assert (len(audio.samples), audio.sample_rate) == (0, 16_000)
+
+    def test_resampled_view(self) -> None:
+        both = np.stack([tone(48_000), -tone(48_000)], axis=1)
+        assert_is_tone(Audio(both[:, 0], 48_000).resampled(SAMPLE_RATE))
+
+
+class TestWav:
+    def test_joins_chunks_with_exact_sizes(self) -> None:
+        chunks = [Audio(tone(24_000, 0.5), 24_000), Audio(tone(24_000, 0.25), 24_000)]
+        data = to_wav(iter(chunks))
+        with wave.open(io.BytesIO(data)) as wav:
+            assert wav.getparams()[:4] == (1, 2, 24_000, 18_000)
+            assert wav.readframes(18_000) == chunks[0].pcm16() + chunks[1].pcm16()
+        assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
+        assert struct.unpack("<I", data[40:44])[0] == len(data) - 44
+
+    def test_empty(self) -> None:
+        audio = from_wav(to_wav([]))
+        assert (len(audio.samples), audio.sample_rate) == (0, SAMPLE_RATE)
+
+    def test_sample_rates_must_agree(self) -> None:
+        with pytest.raises(ValueError, match=r"\[16000, 24000\]"):
+            to_wav([Audio(tone(24_000), 24_000), Audio(tone(16_000), 16_000)])
+
+    def test_round_trip(self) -> None:
+        audio = Audio(tone(24_000), 24_000)
+        again = from_wav(to_wav([audio]))
+        assert again.sample_rate == 24_000
+        assert again.pcm16() == audio.pcm16()
+
+    def test_any_damage_to_the_header_or_length_is_told(self) -> None:
+        good = to_wav([Audio(tone(8_000, 0.01), 8_000)])
+        for position in range(44):
+            bad = bytearray(good)
+            bad[position] ^= 0xFF
+            with pytest.raises(ValueError, match=r"WAV|buffer size"):
+                from_wav(bytes(bad))
+        for bad_length in [*(good[:end] for end in range(len(good))), good + b"\0", good + b"\0\0"]:
+            with pytest.raises(ValueError, match=r"WAV|buffer size"):
+                from_wav(bad_length)
+
+
+class TestDecode:
+    @pytest.mark.parametrize("name", UPLOADS)
+    def test_containers(self, uploads: dict[str, bytes], name: str) -> None:
+        assert_is_tone(decode(uploads[name], max_duration=2))
+
+    @pytest.mark.parametrize("channels", LAYOUTS)
+    @pytest.mark.parametrize("sample_rate", [8_000, 22_050, 44_100, 96_000])
+    @pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
+    def test_rates_and_channels(self, codec: str, sample_rate: int, channels: int) -> None:
+        container_format = "wav" if codec == "pcm_s16le" else "flac"
+        data = encode(container_format, codec, sample_rate=sample_rate, channels=channels)
+        assert_is_tone(decode(data, max_duration=2))
+
+    @pytest.mark.parametrize(
+        "codec",
+        ["pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"],
+    )
+    @pytest.mark.parametrize("channels", [1, 6])  # with six FFmpeg writes WAVE_FORMAT_EXTENSIBLE
+    def test_wav_encodings(self, codec: str, channels: int) -> None:
+        data = encode("wav", codec, sample_rate=16_000, channels=channels)
+        assert_is_tone(decode(data, max_duration=2))
+
+    @pytest.mark.parametrize("channels", range(1, 9))
+    def test_channels_without_a_layout_mix_without_overload(self, channels: int) -> None:
+        pcm = np.repeat((1.8 * 32767 * tone(16_000)).astype("<i2"), channels).tobytes()
+        data = wav_of(pcm, tag=1, bits=16, channels=channels)
+        assert np.abs(decode(data, max_duration=2).samples).max() == pytest.approx(0.9, abs=0.01)
+
+    def test_floats_beyond_one_are_clipped(self) -> None:
+        data = encode("wav", "pcm_f32le", sample_rate=16_000, samples=8 * tone(16_000))
+        assert np.abs(decode(data, max_duration=2).samples).max() == 1
+
+    def test_mp3_with_large_cover_art(self, uploads: dict[str, bytes]) -> None:
+        size = 3_000_000
+        synchsafe = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+        cover = b"ID3\x04\0\0" + synchsafe + random.Random(0).randbytes(size)
+        footer = b"ID3\x04\0\x10" + bytes(4) + bytes(10)
+        assert_is_tone(decode(cover + footer + uploads["mp3"], max_duration=2))
+
+    def test_mp3_that_starts_in_the_middle(self, uploads: dict[str, bytes]) -> None:
+        mp3 = uploads["mp3"]
+        bare = mp3[mp3.index(mp3[45:47], 3_000) :]
+        audio = decode(bare, max_duration=2)
+        assert 0.5 < audio.duration < DURATION
+        assert dominant_hz(audio) == pytest.approx(TONE_HZ, abs=2)
+
+    @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFD3])
+    def test_wav_from_a_pipe(self, size: int) -> None:
+        data = bytearray(to_wav([Audio(tone(16_000), 16_000)]))
+        data[40:44] = struct.pack("<I", size)
+        assert_is_tone(decode(bytes(data), max_duration=2))
+
+    @pytest.mark.parametrize("name", UPLOADS)
+    def test_cut_short(self, uploads: dict[str, bytes], name: str) -> None:
+        data = uploads[name]
+        for end in {*range(1, len(data), len(data) // 150), *range(len(data) - 12, len(data))}:
+            try:
+                audio = decode(data[:end], max_duration=2)
+            except AudioDecodeError:
+                continue
+            assert name in ENDLESS, f"{end} of {len(data)} bytes pass for {audio.duration} s"
+
+    def test_ogg_recorder_stopped_between_pages(self, uploads: dict[str, bytes]) -> None:
+        data = uploads["ogg opus"]
+        assert 0.5 < decode(data[: data.rindex(b"OggS")], max_duration=2).duration < DURATION
+
+    def test_webm_recorder_stopped_between_blocks(self, uploads: dict[str, bytes]) -> None:
+        data = bytearray(uploads["webm live"])
+        cluster = data.index(b"\x1f\x43\xb6\x75") + 4
+        assert data[cluster] & 0xC0 == 0x40  # a size of two bytes
+        data[cluster : cluster + 2] = b"\x7f\xff"  # unknown, as browsers leave it
+        assert_is_tone(decode(bytes(data), max_duration=2))
+        ends = [end for end in range(len(data) * 2 // 3, len(data)) if _decodes(bytes(data[:end]))]
+        assert 5 < len(ends) < 60  # about one for each block of 20 ms
+        assert 0.5 < decode(bytes(data[: ends[0]]), max_duration=2).duration < DURATION
+
+    def test_moof_without_its_media(self, uploads: dict[str, bytes]) -> None:
+        data = uploads["mp4 fragmented"]
+        end = data.rindex(b"mdat") - 4
+        with pytest.raises(AudioDecodeError):
+            decode(data[:end], max_duration=2)
+
+    def test_large_mp4_boxes(self, uploads: dict[str, bytes]) -> None:
+        large = struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
+        open_ended = struct.pack(">I4s", 0, b"free") + bytes(100)
+        assert_is_tone(decode(uploads["m4a"] + large + open_ended, max_duration=2))
+
+    def test_flac_that_lacks_frames(self, uploads: dict[str, bytes]) -> None:
+        data = bytearray(uploads["flac"])
+        (header,) = struct.unpack(">Q", data[18:26])  # its low 36 bits are the number of samples
+        assert header & (1 << 36) - 1 == len(tone(16_000))
+        data[18:26] = struct.pack(">Q", header + 1)
+        with pytest.raises(AudioDecodeError, match="cut short"):
+            decode(bytes(data), max_duration=2)
+
+    def test_damaged_packet(self) -> None:
+        data = bytearray(encode("matroska", "flac", sample_rate=16_000))
+        middle = data.index(b"\xff\xf8", len(data) // 2)
+        data[middle : middle + 2] = b"\0\0"
+        with pytest.raises(AudioDecodeError, match="damaged"):
+            decode(bytes(data), max_duration=2)
+
+    def test_not_a_number(self) -> None:
+        samples = tone(16_000)
+        samples[100] = np.nan
+        data = wav_of(samples.tobytes(), tag=3, bits=32)
+        with pytest.raises(AudioDecodeError, match="damaged"):
+            decode(data, max_duration=2)
+
+    @pytest.mark.parametrize(
+        ("sample_rate", "channels"), [(4_000, 1), (7_999, 1), (400_000, 1), (16_000, 9)]
+    )
+    def test_layouts_out_of_bounds(self, sample_rate: int, channels: int) -> None:
+        data = wav_of(bytes(9 * 1600), tag=1, bits=16, channels=channels, sample_rate=sample_rate)
+        with pytest.raises(AudioDecodeError, match=str(sample_rate)):
+            decode(data, max_duration=2)
+
+    def test_sample_rate_that_changes(self) -> None:
+        first, second = (encode("ogg", "flac", sample_rate=rate) for rate in (48_000, 44_100))
+        with pytest.raises(AudioDecodeError):
+            decode(first + second, max_duration=9)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(encode("matroska", "ac3"), id="ac3"),
+            pytest.param(encode("wav", "adpcm_ms", sample_rate=16_000), id="adpcm"),
+            pytest.param(wav_of(bytes(999), tag=0x7777, bits=8), id="unknown"),
+        ],
+    )
+    def test_other_codecs(self, data: bytes) -> None:
+        with pytest.raises(AudioDecodeError, match="codec"):
+            decode(data, max_duration=2)
+
+    def test_video_only(self) -> None:
+        file = io.BytesIO()
+        with av.open(file, "w", format="matroska") as container:
+            stream = film(container)
+            container.start_encoding()
+            container.mux(stream.encode(black()))
+            container.mux(stream.encode(None))
+        with pytest.raises(AudioDecodeError, match="no sound"):
+            decode(file.getvalue(), max_duration=2)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(to_wav([]), id="wav"),
+            pytest.param(b"RIFF\x04\0\0\0WAVE", id="wav without chunks"),
+            pytest.param(b"\x1aE\xdf\xa3", id="ebml magic"),
+            pytest.param(b"\x1aE\xdf\xa3\x80", id="ebml header"),
+            pytest.param(b"\x1aE\xdf\xa3\0\0\0", id="ebml size of nine bytes"),
+            pytest.param(b"\x1aE\xdf\xa3\x80" + b"\xec\x80" * 250_001, id="too many elements"),
+            pytest.param(box(b"ftyp", b"isom"), id="ftyp"),
+            pytest.param(box(b"ftyp", b"isom") + b"\0\0\0\7moov", id="impossible box"),
+            pytest.param(b"fLaC", id="flac"),
+            pytest.param(b"OggS", id="ogg"),
+            pytest.param(b"ID3\x04\0\0\0\0\0\0", id="id3"),
+            pytest.param(b"ID3", id="half an id3"),
+            pytest.param(b"\xff\xfb", id="mp3"),
+            pytest.param(b"\xff\xf1" + bytes(20), id="adts frame of no length"),
+        ],
+    )
+    def test_headers_only(self, data: bytes) -> None:
+        with pytest.raises(AudioDecodeError):
+            decode(data, max_duration=2)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"hello",
+            "écoute".encode("utf-16"),  # its byte order mark looks like MPEG audio, layer I
+            b'{"audio": null}',
+            b"<!doctype html><title>404</title>",
+            b"%PDF-1.7\n",
+            b"PK\x03\x04" + bytes(30),
+            b"\x89PNG\r\n\x1a\n" + bytes(30),
+            b"\xff\xd8\xff\xe0" + bytes(30),
+            b"GIF89a" + bytes(30),
+            b"RIFF\x04\0\0\0WEBPVP8 ",
+            b"MThd" + bytes(30),
+        ],
+    )
+    def test_other_files(self, data: bytes) -> None:
+        with pytest.raises(AudioDecodeError, match="WebM"):
+            decode(data, max_duration=2)
+
+    @pytest.mark.parametrize("name", UPLOADS)
+    def test_mutations_raise_nothing_but_input_errors(
+        self, uploads: dict[str, bytes], name: str
+    ) -> None:
+        chance = random.Random(name)
+        outcomes = set()
+        for _round in range(40):
+            data = bytearray(uploads[name])
+            for _byte in range(chance.choice((1, 3, 30))):
+                # Headers are where structure is: half of the damage goes there.
+                span = chance.choice((min(600, len(data)), len(data)))
+                data[chance.randrange(span)] = chance.randrange(256)
+            outcomes.add(_decodes(bytes(data)))
+        assert False in outcomes  # some of it mattered
+
+
+def _decodes(data: bytes) -> bool:
+    try:
+        audio = decode(data, max_duration=2)
+    except InputError:
+        return False
+    return bool(np.isfinite(audio.samples).all()) and audio.duration <= 2
+
+
+class TestLimits:
+    @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 16_000, 44_100, 96_000])
+    def test_exactly_the_limit(self, sample_rate: int) -> None:
+        data = to_wav([Audio(tone(sample_rate, 1.0), sample_rate)])
+        assert decode(data, max_duration=1).duration == 1
+
+    def test_a_declared_duration_is_told(self) -> None:
+        with pytest.raises(AudioTooLong) as caught:
+            decode(to_wav([Audio(tone(16_000, 3.0), 16_000)]), max_duration=1)
+        assert (caught.value.duration, caught.value.limit) == (3, 1)
+        assert "more than" not in caught.value.message
+
+    @pytest.mark.parametrize("name", ["webm", "webm live", "m4a", "adts", "mp3", "wav", "ogg opus"])
+    def test_samples_are_counted(self, uploads: dict[str, bytes], name: str) -> None:
+        with pytest.raises(AudioTooLong) as caught:
+            decode(uploads[name], max_duration=0.5)
+        assert (caught.value.duration, caught.value.limit) == (0.5, 0.5)
+        assert "more than" in caught.value.message
+
+    def test_an_hour_of_silence(self) -> None:
+        """A small file: once it says how long it is, once it does not."""
+        file = io.BytesIO()
+        with av.open(file, "w", format="flac") as container:
+            stream = container.add_stream("flac", rate=8_000, layout="mono")
+            assert isinstance(stream, AudioStream)
+            minute = np.zeros((1, 8_000 * 60), np.int16)
+            for start in range(60):
+                frame = av.AudioFrame.from_ndarray(minute, "s16", "mono")
+                frame.sample_rate, frame.pts = 8_000, start * minute.size
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        flac = bytearray(file.getvalue())
+        assert len(flac) < 1_000_000
+        with pytest.raises(AudioTooLong) as caught:
+            decode(bytes(flac), max_duration=60)
+        assert caught.value.duration == 3600
+
+        flac[21] &= 0xF0  # the low 36 bits are the number of samples; live encoders leave zero
+        flac[22:26] = bytes(4)
+        tracemalloc.start()
+        with pytest.raises(AudioTooLong) as caught:
+            decode(bytes(flac), max_duration=60)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert caught.value.duration == 60
+        assert peak_bytes < 2 * len(flac) + 2 * 4 * 60 * SAMPLE_RATE
+
+    @pytest.mark.parametrize(
+        "tables",
+        [
+            pytest.param(table(b"stsz", 1, 40_000_000), id="stsz"),
+            pytest.param(table(b"stz2", 8, 40_000_000), id="stz2"),
+            pytest.param(table(b"trun", 40_000_000), id="trun"),
+            pytest.param(table(b"stsz", 1, 100) + table(b"elst", 100), id="edits"),
+            pytest.param(box(b"cmov", bytes(16)), id="compressed"),
+        ],
+    )
+    def test_mp4_that_announces_more_than_it_holds(
+        self, uploads: dict[str, bytes], tables: bytes
+    ) -> None:
+        data = box(b"ftyp", b"isom") + box(b"moov", box(b"udta", tables))
+        with pytest.raises(AudioDecodeError, match="damaged"):
+            decode(data, max_duration=2)
+
+
+class TestNothingElseIsOpened:
+    """Each of these names ``secret``, a valid recording: opening it would make decoding succeed."""
+
+    @pytest.fixture
+    def secret(self, tmp_path: Path) -> Path:
+        path = tmp_path / "secret.wav"
+        path.write_bytes(to_wav([Audio(tone(16_000), 16_000)]))
+        return path
+
+    @pytest.mark.parametrize(
+        "playlist",
+        [
+            "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
+            "ffconcat version 1.0\nfile '{}'\n",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n",
+            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period>'
+            "<AdaptationSet><Representation><BaseURL>{}</BaseURL></Representation>"
+            "</AdaptationSet></Period></MPD>",
+            "[playlist]\nFile1={}\n",
+        ],
+    )
+    @pytest.mark.parametrize("relative", [False, True])
+    def test_playlists(
+        self, secret: Path, monkeypatch: pytest.MonkeyPatch, playlist: str, relative: bool
+    ) -> None:
+        monkeypatch.chdir(secret.parent)
+        text = playlist.format(secret.name if relative else secret)
+        with pytest.raises(AudioDecodeError):
+            decode(text.encode(), max_duration=2)
+        (secret.parent / "named.wav").write_text(text)
+        with pytest.raises(AudioDecodeError):
+            decode((secret.parent / "named.wav").read_bytes(), max_duration=2)
+
+    def test_quicktime_alias(self, secret: Path) -> None:
+        data = _mov_of_alias(secret)
+        permissive = {"enable_drefs": "1", "use_absolute_path": "1"}
+        with av.open(io.BytesIO(data), "r", "mov", options=permissive) as container:
+            opened = next(container.decode(audio=0))
+        assert opened.to_ndarray().any()  # FFmpeg can be made to: the file is a real threat
+        with pytest.raises(AudioDecodeError, match="no sound"):
+            decode(data, max_duration=2)
+
+
+def _mov_of_alias(target: Path) -> bytes:
+    """A QuickTime file whose PCM lies in ``target``, named by an absolute path."""
+    path = str(target).encode()
+    alias = bytes(10) + b"\x01V" + bytes(26 + 12) + b"\x01f" + bytes(62 + 16)
+    alias += struct.pack(">hh16x", -1, -1)
+    alias += struct.pack(">hH", 2, len(path)) + path + bytes(len(path) % 2)
+    alias += struct.pack(">hH", -1, 0)
+    references = box(b"dref", struct.pack(">II", 0, 1), box(b"alis", bytes(4), alias))
+    sound = struct.pack(">6xH8xHHHHI", 1, 1, 16, 0, 0, SAMPLE_RATE << 16)
+    samples = round(DURATION * SAMPLE_RATE)
+    sample_table = box(
+        b"stbl",
+        box(b"stsd", struct.pack(">II", 0, 1), box(b"sowt", sound)),
+        table(b"stts", 1, samples, 1),
+        table(b"stsc", 1, 1, samples, 1),
+        table(b"stsz", 2, samples),
+        table(b"stco", 1, 44),
+    )
+    media = box(
+        b"mdia",
+        table(b"mdhd", 0, 0, SAMPLE_RATE, samples, 0),
+        box(b"hdlr", bytes(8), b"soun", bytes(13)),
+        box(b"minf", box(b"dinf", references), sample_table),
+    )
+    track = box(b"trak", box(b"tkhd", b"\0\0\0\x07", struct.pack(">III64x", 0, 0, 1)), media)
+    header = box(b"mvhd", struct.pack(">IIIII80x", 0, 0, 0, 1000, 1000))
+    media_data = box(b"mdat", bytes(2 * samples))
+    return box(b"ftyp", b"qt  ", bytes(4)) + box(b"moov", header, track) + media_data
+
+
+def test_no_descriptor_is_left_open(uploads: dict[str, bytes]) -> None:
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("needs /proc")
+    before = len(list(descriptors.iterdir()))
+    for data in uploads.values():
+        _decodes(data)
+        _decodes(data[: len(data) // 2])
+    assert len(list(descriptors.iterdir())) == before
+
+
+def test_test_recordings(speech_dir: Path) -> None:
+    suffixes = {".webm", ".ogg", ".m4a", ".mp3", ".flac", ".wav"}
+    paths = [path for path in sorted(speech_dir.rglob("*")) if path.suffix in suffixes]
+    assert paths
+    for path in paths:
+        audio = decode(path.read_bytes(), max_duration=60)
+        assert 0.3 < audio.duration < 30, path
+        assert np.abs(audio.samples).max() > 0.01, path
