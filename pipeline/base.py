@@ -1,0 +1,133 @@
+"""What every engine has in common, whatever its role.
+
+The shape is that of Django's ``Storage``: the public method of a role (``transcribe``,
+``reply``, ``synthesize``) validates and guards, the private one (``_transcribe`` …), which is
+all an engine writes, does the work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import ceil
+
+from django.utils.translation import gettext as _
+
+from pipeline.errors import EngineBusy, EngineError, EngineTimeout, PipelineError
+
+logger = logging.getLogger(__name__)
+
+
+class Deadline:
+    """The moment after which the work is of no use any more."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._end = time.monotonic() + timeout_s
+
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self) -> None:
+        """Raise ``EngineTimeout`` when it has passed."""
+        if self.remaining_s == 0.0:
+            raise EngineTimeout(_("The answer took too long."))
+
+
+class Engine(ABC):
+    """An implementation of a role. One instance serves the whole process, from any thread.
+
+    The constructor is cheap and touches no file: it keeps its options. ``load`` reads the
+    weights, once. Options are keyword arguments, so that an unknown one is an error.
+    """
+
+    def __init__(self, *, slots: int = 1, wait_s: float = 30.0, timeout_s: float = 120.0) -> None:
+        """``slots`` calls run at a time, each for ``timeout_s``; others wait up to ``wait_s``."""
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, not {slots}")
+        self._slots = threading.BoundedSemaphore(slots)
+        self._wait_s = wait_s
+        self._timeout_s = timeout_s
+        self._load_lock = threading.Lock()
+        self._loaded = threading.Event()
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def outbound(self) -> bool:
+        """Text or audio leaves the machine."""
+        return False
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What decides the result besides the input: engine, weights, options that matter.
+
+        Two engines of equal identity give the same result; it is the provenance of a turn and
+        part of the key of cached speech.
+        """
+        return {"engine": self.name}
+
+    @property
+    def loaded(self) -> bool:
+        return self._loaded.is_set()
+
+    def load(self) -> None:
+        """Read the weights, once; later calls return at once.
+
+        :raises EngineUnavailable: what the engine needs is missing.
+        """
+        if self.loaded:
+            return
+        with self._load_lock:
+            if self._loaded.is_set():
+                return
+            started = time.monotonic()
+            with self._foreign_errors():
+                self._load()
+            self._loaded.set()
+            logger.info("%s loaded in %.1f s", self.name, time.monotonic() - started)
+
+    def warm_up(self) -> None:
+        """Load, then run one tiny inference, so that the first user does not pay for it."""
+        self.load()
+        self._warm_up()
+
+    def missing(self) -> str | None:
+        """Why this engine could not be loaded (weights, package), found cheaply; else None."""
+        return None
+
+    @abstractmethod
+    def _load(self) -> None: ...
+
+    def _warm_up(self) -> None:  # noqa: B027 - nothing to warm up is a fine answer
+        pass
+
+    @contextmanager
+    def _at_work(self) -> Iterator[Deadline]:
+        """Loaded, in a slot, under a deadline, with foreign exceptions mapped."""
+        self.load()
+        if not self._slots.acquire(timeout=self._wait_s):
+            raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
+        started = time.monotonic()
+        try:
+            with self._foreign_errors():
+                yield Deadline(self._timeout_s)
+        finally:
+            self._slots.release()
+            logger.debug("%s worked %.3f s", self.name, time.monotonic() - started)
+
+    @contextmanager
+    def _foreign_errors(self) -> Iterator[None]:
+        """Whatever a library raises becomes an ``EngineError`` that says nothing private."""
+        try:
+            yield
+        except PipelineError:
+            raise
+        except Exception as exc:
+            raise EngineError(_("%(engine)s failed.") % {"engine": self.name}) from exc

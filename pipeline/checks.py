@@ -1,0 +1,63 @@
+"""System checks: a wrong ``ENGINES`` setting stops the start, not the first user.
+
+======================  ===========================================================
+``pipeline.E001``       an entry is malformed, not importable, or has a wrong option
+``pipeline.E002``       an engine would send data out while ``VOICEBOT_OFFLINE`` is on
+``pipeline.E003``       ``VOICEBOT_LANGUAGE`` is spoken by no voice
+``pipeline.W001``       weights or a package are not here yet (servers refuse to start)
+======================  ===========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from pipeline.engines import ROLES, engines
+from pipeline.errors import InvalidEngineError
+from pipeline.tts.base import TextToSpeech
+
+
+@register("pipeline")
+def check_engines(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if unknown := set(settings.ENGINES) - set(ROLES):
+        messages.append(
+            Error(f"ENGINES has unknown roles: {', '.join(sorted(unknown))}.", id="pipeline.E001")
+        )
+    for role in ROLES:
+        try:
+            engine = engines[role]
+        except InvalidEngineError as exc:
+            messages.append(Error(str(exc), id="pipeline.E001"))
+            continue
+        if engine.outbound and settings.VOICEBOT_OFFLINE:
+            messages.append(
+                Error(
+                    f"ENGINES[{role!r}]: {engine.name} sends data to an outside service, "
+                    "and outbound traffic is off.",
+                    hint="Set VOICEBOT_OFFLINE=0 to allow it, or choose a local engine.",
+                    id="pipeline.E002",
+                )
+            )
+        if isinstance(engine, TextToSpeech):
+            messages += _check_language(engine)
+        if missing := engine.missing():
+            messages.append(Warning(f"ENGINES[{role!r}]: {missing}", id="pipeline.W001"))
+    return messages
+
+
+def _check_language(engine: TextToSpeech) -> list[CheckMessage]:
+    if settings.VOICEBOT_LANGUAGE in engine.languages:
+        return []
+    return [
+        Error(
+            f"VOICEBOT_LANGUAGE={settings.VOICEBOT_LANGUAGE!r} is spoken by no voice of "
+            f"{engine.name}.",
+            hint=f"Its languages are: {', '.join(engine.languages)}.",
+            id="pipeline.E003",
+        )
+    ]

@@ -1,0 +1,118 @@
+"""Text to speech: the contract."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from pipeline.audio import Audio
+from pipeline.base import Deadline, Engine
+from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
+from pipeline.sentences import split
+from pipeline.speakable import speakable
+
+MAX_TEXT_CHARS = 5_000
+MIN_SPEED, MAX_SPEED = 0.5, 2.0
+
+CacheState = Literal["hit", "miss", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    id: str
+    language: str  # ISO 639-1
+    name: str
+    gender: Literal["female", "male"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Audio of one sentence of a reply."""
+
+    text: str  # as it was spoken: numbers in words, no Markdown
+    audio: Audio
+    voice: str
+    cache: CacheState = "off"
+    key: str | None = None  # address in the speech cache, where it is kept
+
+
+class TextToSpeech(Engine):
+    """Speaks text aloud, a sentence at a time."""
+
+    @property
+    @abstractmethod
+    def voices(self) -> Sequence[Voice]:
+        """Known without loading."""
+
+    @property
+    @abstractmethod
+    def default_voices(self) -> Mapping[str, str]:
+        """Language → id of the voice that speaks it when none is asked for."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        return sorted(self.default_voices)
+
+    def choose_voice(self, voice: str | None = None, language: str | None = None) -> Voice:
+        """The voice asked for, or the default one of ``language``.
+
+        :raises UnknownVoice: there is none of that name, or it speaks another language.
+        :raises UnsupportedLanguage: no voice speaks it.
+        """
+        if voice is None:
+            language = language or settings.VOICEBOT_LANGUAGE
+            if language not in self.default_voices:
+                raise UnsupportedLanguage(language, self.languages)
+            voice = self.default_voices[language]
+        valid = {v.id: v for v in self.voices if language in (None, v.language)}
+        if language is not None and not valid:
+            raise UnsupportedLanguage(language, self.languages)
+        if voice not in valid:
+            raise UnknownVoice(voice, valid)
+        return valid[voice]
+
+    def synthesize(
+        self,
+        text: str,
+        *,
+        voice: str | None = None,
+        language: str | None = None,
+        speed: float = 1.0,
+    ) -> Generator[Speech, None, None]:
+        """Speech of ``text``, one chunk per sentence, in order.
+
+        Text that holds nothing to say aloud (an emoji alone) gives no chunk. ``speed`` 1 is
+        the voice's own pace.
+
+        :raises UnknownVoice, UnsupportedLanguage, TextTooLong, InputError: at the call.
+        :raises EngineError: see its tree; while iterating.
+        """
+        chosen = self.choose_voice(voice, language)
+        if len(text) > MAX_TEXT_CHARS:
+            raise TextTooLong(len(text), MAX_TEXT_CHARS)
+        if not MIN_SPEED <= speed <= MAX_SPEED:
+            text = _("The speed must lie between %(min)s and %(max)s.")
+            raise InputError(text % {"min": MIN_SPEED, "max": MAX_SPEED})
+        # Split again once it is in words: numbers grow, and engines want bounded text.
+        sentences = (
+            spoken
+            for written in split(text)
+            for spoken in split(speakable(written, chosen.language))
+        )
+        return (self._speak(sentence, chosen, speed) for sentence in sentences)
+
+    def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
+        with self._at_work() as deadline:
+            audio = self._synthesize(sentence, voice, speed, deadline)
+        if audio.samples.size == 0:
+            raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
+        return Speech(sentence, audio, voice.id)
+
+    @abstractmethod
+    def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
+        """``sentence`` is speakable and short; ``voice`` is one of ours."""

@@ -1,0 +1,41 @@
+"""A text to speech that needs no weights: a tone as long as the sentence would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.audio import Audio
+from pipeline.base import Deadline
+from pipeline.scripted import Script
+from pipeline.tts.base import TextToSpeech, Voice
+
+RATE = 24_000  # Hz
+CHARS_PER_S = 15  # a calm French reader
+
+
+class Fake(TextToSpeech):
+    """Two French voices and one English, told apart by their pitch."""
+
+    voices: Sequence[Voice] = (
+        Voice("grave", "fr", "Grave", "male"),
+        Voice("claire", "fr", "Claire", "female"),
+        Voice("low", "en", "Low", "male"),
+    )
+    default_voices: Mapping[str, str] = {"fr": "grave", "en": "low"}
+    pitches = {"grave": 110.0, "claire": 220.0, "low": 100.0}  # Hz
+
+    def __init__(self, *, slots: int = 1, wait_s: float = 30.0) -> None:
+        super().__init__(slots=slots, wait_s=wait_s)
+        self.script: Script[Audio] = Script()
+        self.spoken: list[str] = []
+
+    def _load(self) -> None:
+        pass
+
+    def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
+        self.spoken.append(sentence)
+        time = np.arange(int(RATE * len(sentence) / CHARS_PER_S / speed)) / RATE
+        tone = 0.3 * np.sin(2 * np.pi * self.pitches[voice.id] * time)
+        return self.script.next(Audio(tone.astype(np.float32), RATE))

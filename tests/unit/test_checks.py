@@ -1,0 +1,128 @@
+"""The system checks: what stops the start, and what only warns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core import checks
+from django.core.checks import CheckMessage
+from pytest_django import Settings
+
+from pipeline.llm import fake as llm
+from pipeline.tts import fake as tts
+
+FAKES = {role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "llm", "tts")}
+
+
+class Faraway(llm.Fake):
+    """Asks an outside service."""
+
+    @property
+    def outbound(self) -> bool:
+        return True
+
+
+class FarawayVoice(tts.Fake):
+    @property
+    def outbound(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def fakes(settings: Settings) -> None:
+    settings.ENGINES = FAKES
+
+
+def problems() -> list[CheckMessage]:
+    return checks.run_checks(tags=["pipeline"])
+
+
+def ids() -> list[str | None]:
+    return [problem.id for problem in problems()]
+
+
+def test_nothing_to_say_about_a_right_configuration() -> None:
+    assert problems() == []
+
+
+def test_every_wrong_entry_is_an_error(settings: Settings) -> None:
+    settings.ENGINES = {
+        "stt": {"BACKEND": "pipeline.stt.fake.Fake", "OPTIONS": {"txet": ""}},
+        "llm": {"BACKEND": "pipeline.llm.Nothing"},
+        "ttss": FAKES["tts"],
+    }
+    assert ids() == ["pipeline.E001"] * 4
+    unknown, stt, llm, tts = (problem.msg for problem in problems())
+    assert unknown == "ENGINES has unknown roles: ttss."
+    assert "ENGINES['stt']" in stt
+    assert "txet" in stt
+    assert "ENGINES['llm']" in llm
+    assert "pipeline.llm.Nothing" in llm
+    assert tts == "ENGINES has no entry 'tts'."
+
+
+@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize(
+    ("role", "entry", "outbound"),
+    [
+        ("llm", FAKES["llm"], False),
+        ("llm", {"BACKEND": f"{__name__}.Faraway"}, True),
+        ("tts", {"BACKEND": f"{__name__}.FarawayVoice"}, True),
+        (
+            "tts",
+            {
+                "BACKEND": "cache.tts.CachedTextToSpeech",
+                "OPTIONS": {"engine": {"BACKEND": f"{__name__}.FarawayVoice"}},
+            },
+            True,
+        ),
+    ],
+    ids=["local", "faraway", "faraway voice", "behind the cache"],
+)
+def test_nothing_goes_out_while_offline(
+    settings: Settings, role: str, entry: dict[str, object], outbound: bool, offline: bool
+) -> None:
+    settings.VOICEBOT_OFFLINE = offline
+    settings.ENGINES = {**FAKES, role: entry}
+    if outbound and offline:
+        [problem] = problems()
+        assert problem.id == "pipeline.E002"
+        assert problem.level == checks.ERROR
+        assert f"ENGINES[{role!r}]: Faraway" in problem.msg
+        assert "VOICEBOT_OFFLINE=0" in str(problem.hint)
+    else:
+        assert problems() == []
+
+
+def test_a_language_that_no_voice_speaks(settings: Settings) -> None:
+    settings.VOICEBOT_LANGUAGE = "de"
+    [problem] = problems()
+    assert problem.id == "pipeline.E003"
+    assert problem.level == checks.ERROR
+    assert "VOICEBOT_LANGUAGE='de'" in problem.msg
+    assert problem.hint == "Its languages are: en, fr."
+
+
+def test_weights_that_are_not_here_are_a_warning(settings: Settings, tmp_path: Path) -> None:
+    settings.VOICEBOT_DATA_DIR = tmp_path / "nothing"
+    settings.ENGINES = {
+        **FAKES,
+        "stt": {"BACKEND": "pipeline.stt.faster_whisper.FasterWhisper"},
+        "llm": {
+            "BACKEND": "pipeline.llm.llama_cpp.LlamaCpp",
+            "OPTIONS": {"weights": "no-such-weights"},
+        },
+        "tts": {
+            "BACKEND": "cache.tts.CachedTextToSpeech",
+            "OPTIONS": {"engine": {"BACKEND": "pipeline.tts.kokoro.Kokoro"}},
+        },
+    }
+    assert ids() == ["pipeline.W001"] * 3
+    assert {problem.level for problem in problems()} == {checks.WARNING}
+    for problem, fetch in zip(
+        problems(),
+        ["fetch_weights whisper-base", "no-such-weights", "kokoro-82m-int8"],
+        strict=True,
+    ):
+        assert fetch in problem.msg
