@@ -1,0 +1,181 @@
+"""One turn: an utterance comes in, a reply is spoken back.
+
+``events`` is the turn itself, as it happens; ``take`` waits for all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from django.utils.translation import gettext as _
+
+from pipeline import prompts
+from pipeline.ahead import ahead
+from pipeline.audio import Audio
+from pipeline.engines import Engines
+from pipeline.errors import EngineError
+from pipeline.llm.base import Message
+from pipeline.sentences import SentenceSplitter
+from pipeline.stt.base import Transcript
+from pipeline.tts.base import CacheState, Speech
+
+T = TypeVar("T")
+Stage = Literal["stt", "llm", "tts"]
+
+
+@dataclass(slots=True)
+class Times:
+    """Where the time went, in seconds. Stages overlap: their sum may exceed ``total``."""
+
+    stt: float = 0.0
+    llm: float = 0.0
+    llm_first: float = 0.0  # until the first delta of the reply
+    tts: float = 0.0
+    first_audio: float = 0.0  # from the beginning of the turn to its first speech
+    total: float = 0.0
+
+    @contextmanager
+    def measure(self, stage: Stage) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.monotonic() - started)
+
+    def over(self, stage: Stage, source: Generator[T, None, None]) -> Generator[T, None, None]:
+        """The items of ``source``; what it takes to make each counts for ``stage``."""
+        with closing(source):
+            while True:
+                try:
+                    with self.measure(stage):
+                        item = next(source)
+                except StopIteration:
+                    return
+                yield item
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    speech: Speech
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    times: Times
+
+
+Event = Heard | ReplyDelta | Spoken | Done
+
+
+def events(
+    utterance: Audio,
+    engines: Engines,
+    *,
+    language: str | None = None,
+    voice: str | None = None,
+    history: Sequence[Message] = (),
+) -> Generator[Event, None, None]:
+    """Take a turn, event by event; closing the generator stops its work.
+
+    ``language`` None detects it. The reply is written in a thread of its own, so the speech of
+    the first sentence is being made while the rest is still being thought of.
+
+    :raises PipelineError: see its tree.
+    """
+    times = Times()
+    started = time.monotonic()
+
+    def elapsed() -> float:
+        return time.monotonic() - started
+
+    def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
+        for sentence in sentences:
+            speeches = engines.tts.synthesize(sentence, voice=speaker.id)
+            for speech in times.over("tts", speeches):
+                times.first_audio = times.first_audio or elapsed()
+                yield Spoken(speech)
+
+    if voice is not None or language is not None:
+        engines.tts.choose_voice(voice, language)  # fail before the work, not after it
+    with times.measure("stt"):
+        transcript = engines.stt.transcribe(utterance, language=language)
+    speaker = engines.tts.choose_voice(voice, transcript.language)
+    yield Heard(transcript)
+
+    asked_at = elapsed()
+    asked = prompts.messages(transcript.text, transcript.language, history)
+    splitter = SentenceSplitter()
+    with ahead(times.over("llm", engines.llm.reply(asked))) as deltas:
+        for delta in deltas:
+            times.llm_first = times.llm_first or elapsed() - asked_at
+            yield ReplyDelta(delta)
+            yield from speak(splitter.feed(delta))
+        yield from speak(splitter.flush())
+
+    if not times.first_audio:
+        raise EngineError(_("The assistant found nothing to say."))
+    times.total = elapsed()
+    yield Done(times)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn that was taken."""
+
+    transcript: Transcript
+    reply: str
+    speeches: tuple[Speech, ...]  # sentence by sentence
+    times: Times
+
+    @property
+    def audio(self) -> list[Audio]:
+        """Speech of the whole reply, sentence by sentence."""
+        return [speech.audio for speech in self.speeches]
+
+    @property
+    def duration(self) -> float:
+        """Of the speech, in seconds."""
+        return sum(audio.duration for audio in self.audio)
+
+    @property
+    def cache(self) -> CacheState:
+        """``hit`` when all of the speech came from the cache, ``miss`` when some was made."""
+        states = {speech.cache for speech in self.speeches}
+        if states == {"hit"}:
+            return "hit"
+        return "miss" if "miss" in states else "off"
+
+
+def take(turn: Generator[Event, None, None]) -> Turn:
+    """All of the turn that ``events`` began.
+
+    :raises PipelineError: see its tree.
+    """
+    reply = ""
+    speeches = []
+    with closing(turn):
+        for event in turn:
+            match event:
+                case Heard():
+                    transcript = event.transcript
+                case ReplyDelta():
+                    reply += event.text
+                case Spoken():
+                    speeches.append(event.speech)
+                case Done():
+                    times = event.times
+    return Turn(transcript, reply.strip(), tuple(speeches), times)
