@@ -1,0 +1,141 @@
+"""Any GGUF on llama.cpp, in process (https://github.com/xorbitsai/xllamacpp).
+
+Weights that bring a chat template are talked to through it. Base weights, which only know how to
+go on with a text, get the same messages as a written dialogue that ends where the assistant
+speaks. Either way the beginning of the prompt (instructions, examples) is the same every time, and
+llama.cpp keeps what it computed for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from pipeline.ahead import pushed
+from pipeline.base import Deadline
+from pipeline.errors import EngineError, TextTooLong
+from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.gguf import metadata
+from pipeline.weighted import Weighted
+
+if TYPE_CHECKING:
+    from xllamacpp import Server
+
+HELD_DOWN = {
+    "repeat_penalty": 1.05,
+    # DRY: what would lengthen a repetition gets ever less likely, so no loop lasts.
+    # https://github.com/oobabooga/text-generation-webui/pull/5677
+    "dry_multiplier": 0.8,
+    "dry_allowed_length": 3,  # tokens; a name may be said twice
+    "dry_penalty_last_n": 64,
+}
+"""Repetition, which greedy decoding of small weights is prone to."""
+
+SPEAKERS = {"user": "Utilisateur :", "assistant": "Assistant :"}
+
+Request = Mapping[str, object]
+
+
+class LlamaCpp(Weighted, LanguageModel):
+    """Greedy, so that the same question gets the same reply."""
+
+    def __init__(
+        self,
+        *,
+        weights: str = "gemma-3-270m-q4",
+        context_tokens: int = 4096,
+        max_tokens: int = 160,
+        slots: int = 1,
+        wait_s: float = 30.0,
+        timeout_s: float = 120.0,
+    ) -> None:
+        """``context_tokens`` is for one slot; ``max_tokens`` bounds one reply."""
+        super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
+        self._context_tokens = context_tokens
+        self._max_tokens = max_tokens
+        self._slot_count = slots
+        self._chat = False
+        self._server: Server
+
+    def _load(self) -> None:
+        from xllamacpp import CommonParams, Server
+
+        path = self.path
+        self._chat = "tokenizer.chat_template" in metadata(path)
+        params = CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = self._context_tokens * self._slot_count
+        params.n_parallel = self._slot_count
+        params.cpuparams.n_threads = settings.VOICEBOT_THREADS
+        params.cpuparams_batch.n_threads = settings.VOICEBOT_THREADS
+        # gemma forgets what is outside its sliding window; kept whole, a prompt that begins the
+        # same way is not computed again.
+        params.swa_full = True
+        params.verbosity = 0
+        # The library cannot be kept from listening on a loopback port: nobody has the key.
+        params.api_keys = [secrets.token_urlsafe(32)]
+        params.ui = False
+        self._server = Server(params)
+
+    def _warm_up(self) -> None:
+        """Computes the beginning that every prompt of the default language shares."""
+        from pipeline import prompts
+
+        with pushed(self._completing(prompts.messages("…", settings.VOICEBOT_LANGUAGE))) as chunks:
+            next(chunks, None)
+
+    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+        with pushed(self._completing(messages)) as chunks:
+            for chunk in chunks:
+                if error := chunk.get("error"):
+                    raise self._error(error, messages)
+                choice = chunk["choices"][0]
+                yield choice["delta"].get("content") or "" if self._chat else choice["text"]
+
+    def _completing(
+        self, messages: Sequence[Message]
+    ) -> Callable[[Callable[[dict[str, Any]], bool]], None]:
+        """What runs the generation and pushes llama.cpp's chunks until nobody reads them."""
+        sampling: Request = {
+            "stream": True,
+            "cache_prompt": True,
+            "temperature": 0.0,
+            **HELD_DOWN,
+            "n_predict": self._max_tokens,
+        }
+
+        def work(push: Callable[[dict[str, Any]], bool]) -> None:
+            def on_chunk(chunk: dict[str, Any]) -> bool:
+                return not push(chunk)  # llama.cpp stops at True
+
+            if self._chat:
+                asked = [{"role": m.role, "content": m.text} for m in messages]
+                self._server.handle_chat_completions({**sampling, "messages": asked}, on_chunk)
+            else:
+                request = {**sampling, "prompt": dialogue(messages), "stop": ["\n"]}
+                self._server.handle_completions(request, on_chunk)
+
+        return work
+
+    def _error(self, error: Mapping[str, Any], messages: Sequence[Message]) -> Exception:
+        if error.get("type") == "exceed_context_size_error":
+            chars = sum(len(message.text) for message in messages)
+            return TextTooLong(chars, chars * self._context_tokens // error["n_prompt_tokens"])
+        failure = EngineError(_("%(engine)s failed.") % {"engine": self.name})
+        failure.__cause__ = RuntimeError(str(error.get("message")))
+        return failure
+
+
+def dialogue(messages: Sequence[Message]) -> str:
+    """The messages as a text that base weights go on with: one line a message."""
+    lines = []
+    for message in messages:
+        text = " ".join(message.text.split())
+        lines.append(
+            f"{SPEAKERS[message.role]} {text}" if message.role in SPEAKERS else f"{text}\n"
+        )
+    return "\n".join([*lines, SPEAKERS["assistant"]])
