@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 
-
 __all__ = ["MAX_SENTENCE_CHARS", "SentenceSplitter", "split"]
 
 MAX_SENTENCE_CHARS = 220

@@ -174,4 +174,4 @@ def _weights_options(entry: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.0f} MB"
+    return _("%(size).0f MB") % {"size": size_bytes / 1e6}
