@@ -1,0 +1,134 @@
+"""Speech on disk, under the data directory::
+
+    speech/ab/abcd….wav     exactly what ``pipeline.audio.to_wav`` wrote
+    speech/.tmp/            files being written
+    speech/.locks/ab.lock   held while a key that begins with ab is being made
+
+A file is there whole or not at all. Whether it is the right one is known by the SHA-256 in its row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from filelock import FileLock
+
+from cache import keys
+
+logger = logging.getLogger(__name__)
+
+STALE_S = 600
+"""Nobody takes that long to write a file and its row: an older leftover is a crash's."""
+
+
+def root() -> Path:
+    return Path(settings.VOICEBOT_DATA_DIR) / "speech"
+
+
+def path(key: str) -> Path:
+    """Where ``key`` is kept. Raises ``ValueError`` for what is no key."""
+    if not keys.is_key(key):
+        raise ValueError(f"not a key: {key[:80]!r}")
+    return root() / key[:2] / f"{key}.wav"
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(key: str, sha256: str) -> bytes | None:
+    """The content of the file of ``key``; None when it is absent, unreadable or not ``sha256``."""
+    try:
+        data = path(key).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        logger.warning("Cached speech cannot be read: %s", exc)
+        return None
+    if digest(data) != sha256:
+        logger.warning("Cached speech is damaged, and will be made again: %s", path(key))
+        return None
+    return data
+
+
+def write(key: str, data: bytes) -> None:
+    """Put ``data`` in the place of ``key``, whole or not at all, even if the power fails.
+
+    :raises OSError: it could not be written; nothing is left behind.
+    """
+    target, temporaries = path(key), root() / ".tmp"
+    for directory in (target.parent, temporaries):
+        directory.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=temporaries)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync(directory: Path) -> None:
+    """Make a renaming in ``directory`` outlive a power failure."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def delete(key: str) -> None:
+    """Remove the file of ``key``. Failing is harmless: a file without a row is never served."""
+    try:
+        path(key).unlink(missing_ok=True)
+    except OSError as exc:
+        logger.warning("Cached speech cannot be deleted: %s", exc)
+
+
+def lock(key: str, timeout_s: float) -> FileLock:
+    """Held by one at a time, across threads and processes; a context manager.
+
+    Keys share 256 locks, so that they need no cleaning up.
+
+    :raises OSError: here or on entering: the file system refuses.
+    :raises filelock.Timeout: on entering; it is an ``OSError``, too.
+    """
+    directory = root() / ".locks"
+    directory.mkdir(parents=True, exist_ok=True)
+    return FileLock(directory / f"{key[:2]}.lock", timeout=timeout_s)
+
+
+def stored() -> Iterator[Path]:
+    """Every file that has the place and the name of a key."""
+    return (file for file in root().glob("??/*.wav") if keys.is_key(file.stem))
+
+
+def leftovers() -> Iterator[Path]:
+    """Temporary files that a crash left."""
+    return (file for file in root().glob(".tmp/*") if is_stale(file))
+
+
+def is_stale(file: Path) -> bool:
+    try:
+        return file.stat().st_mtime < time.time() - STALE_S
+    except FileNotFoundError:  # moved to its place meanwhile
+        return False
+
+
+def sweep() -> None:
+    """Remove what crashes left."""
+    for file in leftovers():
+        file.unlink(missing_ok=True)

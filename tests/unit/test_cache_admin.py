@@ -1,0 +1,240 @@
+"""The speech cache in the admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import Settings
+
+from cache import files
+from cache.models import CachedSpeech
+from tests.unit.cached import cached, fill, say
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/cache/cachedspeech/"
+
+
+def browser(user: User) -> Client:
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def admin(admin_user: User) -> Client:
+    return browser(admin_user)
+
+
+def with_permissions(*codenames: str) -> Client:
+    user = User.objects.create_user("someone", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return browser(user)
+
+
+def text_of(response: Response) -> str:
+    assert response.status_code == 200
+    return " ".join(response.content.decode().replace("\xa0", " ").split())
+
+
+def audio_url(row: CachedSpeech) -> str:
+    return reverse("admin:cache_cachedspeech_audio", args=[row.pk])
+
+
+def act(client: Client, action: str, *rows: CachedSpeech) -> str:
+    return text_of(
+        client.post(
+            LIST, {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True
+        )
+    )
+
+
+# --- the list ------------------------------------------------------------------------------
+
+
+def test_the_list_tells_all(admin: Client) -> None:
+    [row] = fill("Il fait beau, " + "pas vrai, " * 10 + "mon ami ?")
+    say(cached(), row.text)
+    page = text_of(admin.get(LIST))
+    assert ">Il fait beau, pas vrai, pas vrai, pas vrai, pas vrai, pas v…<" in page
+    assert f"{row.duration:.1f} s" in page
+    assert '<td class="field-hits">1</td>' in page
+    assert '<td class="field-voice">grave</td>' in page
+    assert '<td class="field-language">fr</td>' in page
+    assert '<td class="field-engine">Fake</td>' in page
+    assert f'<audio controls preload="none" src="{audio_url(row)}"></audio>' in page
+    assert f"{LIST}add/" not in page
+
+
+def test_totals(admin: Client, settings: Settings) -> None:
+    rows = fill("Un.", "Deux.")
+    for _ in range(3):
+        say(cached(), "Un.")
+    CachedSpeech.objects.update(duration=40)
+    CachedSpeech.objects.filter(text="Un.").update(size_bytes=400_000)
+    CachedSpeech.objects.filter(text="Deux.").update(size_bytes=100_000)
+    settings.VOICEBOT_CACHE_MAX_BYTES = 2_000_000
+    page = text_of(admin.get(LIST))
+    assert len(rows) == 2
+    assert "<strong>2</strong> sentences kept, <strong>0:01:20</strong> of speech" in page
+    assert "<strong>3</strong> syntheses saved" in page
+    assert '<progress max="2000000" value="500000"></progress>' in page
+    assert "488.3 KB of 1.9 MB (25 %)" in page
+
+
+def test_totals_of_nothing(admin: Client) -> None:
+    page = text_of(admin.get(LIST))
+    assert "<strong>0</strong> sentences kept" in page
+    assert "(0 %)" in page
+
+
+def test_a_cache_that_is_off_says_so(admin: Client, settings: Settings) -> None:
+    settings.VOICEBOT_CACHE_MAX_BYTES = 0
+    page = text_of(admin.get(LIST))
+    assert "The cache is off" in page
+    assert "<progress" not in page
+
+
+def test_search(admin: Client) -> None:
+    fill("Bonjour.", "Il pleut.")
+    page = text_of(admin.get(LIST, {"q": "pleu"}))
+    assert "Il pleut." in page
+    assert "Bonjour." not in page
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ({"voice": "claire"}, {"Claire."}),
+        ({"language": "en"}, {"Hello."}),
+        ({"pinned__exact": "1"}, {"Grave."}),
+        ({"engine": "Fake"}, {"Grave.", "Claire.", "Hello."}),
+        ({"engine": "Autre"}, set()),
+    ],
+)
+def test_filters(admin: Client, filters: dict[str, str], shown: set[str]) -> None:
+    tts = cached()
+    for text, voice in (("Grave.", "grave"), ("Claire.", "claire"), ("Hello.", "low")):
+        say(tts, text, voice=voice)
+    CachedSpeech.objects.filter(voice="grave").update(pinned=True)
+    page = text_of(admin.get(LIST, filters))
+    assert {text for text in ("Grave.", "Claire.", "Hello.") if f">{text}<" in page} == shown
+
+
+def test_as_many_queries_for_many_rows(admin: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            admin.get(LIST)
+        return len(context)
+
+    fill("Un.")
+    few = queries()
+    fill(*(f"Phrase {chr(97 + number)}." for number in range(20)))
+    assert queries() == few
+
+
+# --- actions -------------------------------------------------------------------------------
+
+
+def test_pinning(admin: Client) -> None:
+    first, second = fill("Un.", "Deux.")
+    assert "1 pinned." in act(admin, "pin", first)
+    assert CachedSpeech.objects.get(pinned=True) == first
+    assert "2 unpinned." in act(admin, "unpin", first, second)
+    assert not CachedSpeech.objects.filter(pinned=True).exists()
+
+
+def test_purging(admin: Client) -> None:
+    first, second = fill("Un.", "Deux.")
+    assert "1 deleted." in act(admin, "purge", first)
+    assert CachedSpeech.objects.get() == second
+    assert [file.stem for file in files.stored()] == [second.key]
+
+
+def test_deleting_one(admin: Client) -> None:
+    [row] = fill("Un.")
+    admin.post(f"{LIST}{row.pk}/delete/", {"post": "yes"})
+    assert not CachedSpeech.objects.exists()
+    assert list(files.stored()) == []
+
+
+def test_actions_are_for_those_who_may() -> None:
+    [row] = fill("Un.")
+    viewer = with_permissions("view_cachedspeech")
+    page = text_of(viewer.get(LIST))
+    assert "purge" not in page
+    act(viewer, "purge", row)
+    act(viewer, "pin", row)
+    assert not CachedSpeech.objects.get().pinned
+
+
+# --- one of them ---------------------------------------------------------------------------
+
+
+def test_only_the_pin_can_be_changed(admin: Client) -> None:
+    [row] = fill("Un.")
+    url = f"{LIST}{row.pk}/change/"
+    page = text_of(admin.get(url))
+    assert row.key in page
+    assert audio_url(row) in page
+    response = admin.post(url, {"pinned": "on", "text": "Autre.", "hits": "9"})
+    assert response.status_code == 302
+    changed = CachedSpeech.objects.get()
+    assert changed.pinned
+    assert (changed.text, changed.hits) == ("Un.", 0)
+
+
+def test_none_can_be_added(admin: Client) -> None:
+    assert admin.get(f"{LIST}add/").status_code == 403
+
+
+# --- listening -----------------------------------------------------------------------------
+
+
+def test_listening(admin: Client) -> None:
+    [row] = fill("Un.")
+    response = admin.get(audio_url(row))
+    assert response.status_code == 200
+    assert response["Content-Type"] == "audio/wav"
+    assert response["Accept-Ranges"] == "bytes"
+    assert response.content == files.path(row.key).read_bytes()
+    row.refresh_from_db()
+    assert row.hits == 0  # no synthesis was saved
+
+
+def test_listening_to_a_part(admin: Client) -> None:
+    [row] = fill("Un.")
+    response = admin.get(audio_url(row), headers={"range": "bytes=0-1"})
+    assert response.status_code == 206
+    assert response.content == b"RI"
+    assert response["Content-Range"] == f"bytes 0-1/{row.size_bytes}"
+
+
+def test_what_is_gone_or_damaged_is_not_found(admin: Client) -> None:
+    [row] = fill("Un.")
+    file = files.path(row.key)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert admin.get(audio_url(row)).status_code == 404
+    url = audio_url(row)
+    row.delete()
+    assert admin.get(url).status_code == 404
+
+
+def test_listening_takes_permission() -> None:
+    [row] = fill("Un.")
+    assert Client().get(audio_url(row)).status_code == 302
+    assert with_permissions().get(audio_url(row)).status_code == 403
+
+
+def test_viewers_may_listen() -> None:
+    [row] = fill("Un.")
+    assert with_permissions("view_cachedspeech").get(audio_url(row)).status_code == 200

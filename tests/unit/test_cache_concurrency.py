@@ -1,0 +1,120 @@
+"""Many want the same speech at once: it is made once."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from cache import files
+from cache.models import CachedSpeech
+from pipeline.audio import to_wav
+from pipeline.errors import EngineBusy
+from pipeline.tts.base import CacheState
+from tests.unit.cached import cached, say, spoken
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = "tests.unit.cached.Slow"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_wait_for_one_synthesis() -> None:
+    tts = cached(SLOW, slots=20)
+    together = threading.Barrier(20)
+
+    def ask(_number: int) -> tuple[CacheState, bytes]:
+        together.wait()
+        try:
+            speech = say(tts, "Bonjour.")
+            return speech.cache, to_wav([speech.audio])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(ask, range(20)))
+
+    assert spoken(tts) == ["Bonjour."]
+    assert Counter(state for state, _wav in answers) == {"miss": 1, "hit": 19}
+    assert len({wav for _state, wav in answers}) == 1
+    assert CachedSpeech.objects.get().hits == 19
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_write_at_once_all_succeed(caplog: pytest.LogCaptureFixture) -> None:
+    tts = cached(slots=20)
+    together = threading.Barrier(20)
+
+    def ask(number: int) -> CacheState:
+        together.wait()
+        try:
+            return say(tts, f"Phrase {chr(97 + number)}.").cache
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(ask, range(20))) == ["miss"] * 20
+    assert CachedSpeech.objects.count() == 20
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_wait_has_an_end() -> None:
+    tts = cached(wait_s=0.1)
+    key = say(tts, "Bonjour.").key
+    assert key
+    CachedSpeech.objects.all().delete()
+    with files.lock(key, timeout_s=1), pytest.raises(EngineBusy) as busy:
+        say(tts, "Bonjour.")
+    assert busy.value.retry_after_s == 1
+    assert say(tts, "Bonjour.").cache == "miss"
+
+
+ASK = """
+import django
+django.setup()
+from pipeline.engines import engines
+print("ready", flush=True)
+input()
+[speech] = engines.tts.synthesize("Bonjour.")
+print(speech.cache, len(engines.tts.engine.spoken), flush=True)
+"""
+
+
+def test_processes_wait_for_one_synthesis(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "voicebot.settings",
+        "VOICEBOT_ENV_FILE": os.devnull,
+        "VOICEBOT_DATA_DIR": str(tmp_path),
+        "VOICEBOT_TTS_BACKEND": SLOW,
+    }
+    python = [sys.executable, "-W", "ignore", "-c"]
+    migrate = (
+        "from manage import main; import sys; sys.argv[1:] = ['migrate', 'cache', '-v0']; main()"
+    )
+    subprocess.run([*python, migrate], env=environment, cwd=ROOT, check=True, timeout=60)
+    processes = [
+        subprocess.Popen(
+            [*python, ASK],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert sorted(answers) == [["hit", "0"], ["hit", "0"], ["miss", "1"]]
