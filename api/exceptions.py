@@ -1,0 +1,173 @@
+"""The one place that turns errors into HTTP.
+
+Every error is JSON, ``{"detail": …, "code": …}``, whatever the client accepts: ``detail`` is a
+sentence for people, ``code`` is for machines and never changes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http.request import UnreadablePostError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views import defaults
+from rest_framework import exceptions as drf
+
+from api.middleware import META
+from pipeline import errors
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+STATUSES: Mapping[type[errors.PipelineError], int] = {
+    errors.PipelineError: 500,
+    errors.InputError: 400,
+    errors.AudioDecodeError: 415,
+    errors.AudioTooLong: 413,
+    errors.TextTooLong: 413,
+    errors.NoSpeech: 422,
+    errors.EngineError: 502,
+    errors.EngineUnavailable: 503,
+    errors.EngineBusy: 503,
+    errors.EngineTimeout: 504,
+}
+"""An error without an entry has its base class's: UnknownVoice is an InputError, hence 400."""
+
+
+class BadRequest(drf.APIException):
+    status_code = 400
+    default_code = "bad_request"
+    default_detail = gettext_lazy("The request cannot be understood.")
+
+
+class InternalError(drf.APIException):
+    status_code = 500
+    default_code = "internal_error"
+    default_detail = gettext_lazy("Something went wrong on our side.")
+
+
+class UploadIncomplete(drf.APIException):
+    status_code = 400
+    default_code = "upload_incomplete"
+    default_detail = gettext_lazy("The upload was cut short. Send it again.")
+
+
+class UploadTooLarge(drf.APIException):
+    status_code = 413
+    default_code = "upload_too_large"
+
+    def __init__(self) -> None:
+        limit_bytes = settings.VOICEBOT_MAX_UPLOAD_BYTES
+        super().__init__(
+            _("The upload is too large: at most %(limit)d bytes are accepted.")
+            % {"limit": limit_bytes}
+        )
+
+
+class SpeechNotFound(drf.APIException):
+    status_code = 404
+    default_code = "speech_not_found"
+    default_detail = gettext_lazy("This speech is not kept any more.")
+
+
+class RangeNotSatisfiable(drf.APIException):
+    status_code = 416
+    default_code = "range_not_satisfiable"
+    default_detail = gettext_lazy("The range lies beyond the end of the speech.")
+
+
+OURS: Mapping[type[Exception], type[drf.APIException]] = {
+    Http404: drf.NotFound,
+    PermissionDenied: drf.PermissionDenied,
+    RequestDataTooBig: UploadTooLarge,
+    SuspiciousOperation: BadRequest,
+    UnreadablePostError: UploadIncomplete,
+}
+"""What Django raises, as what we answer."""
+
+
+class Problem(JsonResponse):
+    """The answer to an error."""
+
+    def __init__(self, error: drf.APIException | errors.PipelineError) -> None:
+        wait_s = getattr(error, "wait", None)
+        if isinstance(error, errors.PipelineError):
+            status = _of_class(STATUSES, error)
+            body: dict[str, Any] = {"detail": error.message, "code": error.code}
+            if isinstance(error, errors.EngineBusy):
+                wait_s = error.retry_after_s
+        else:
+            status, body = error.status_code, _explained(error)
+        self.code: str = body["code"]
+        super().__init__(body, status=status, json_dumps_params={"ensure_ascii": False})
+        self["Cache-Control"] = "no-store"
+        if wait_s is not None:
+            self["Retry-After"] = str(wait_s)
+
+
+def _of_class(table: Mapping[type[Any], T], error: Exception) -> T:
+    """The entry of the error's class, or of the nearest base class that has one."""
+    return next(table[cls] for cls in type(error).__mro__ if cls in table)
+
+
+def _explained(error: drf.APIException) -> dict[str, Any]:
+    detail: Any = error.detail  # a string, or the strings of each wrong field
+    if not isinstance(detail, dict):
+        return {"detail": str(detail), "code": detail.code}
+    field, (first, *_others) = next(iter(detail.items()))
+    code = "missing" if first.code == "required" else first.code
+    return {"detail": str(first), "code": f"{field}_{code}", "fields": detail}
+
+
+def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | None:
+    """What DRF answers to an error of a view; None, a bug, is left to Django and ``server_error``.
+
+    Errors of engines are logged with their causes, which the client never sees.
+    """
+    if isinstance(exc, tuple(OURS)):
+        exc = _of_class(OURS, exc)()
+    if isinstance(exc, errors.EngineError) and not isinstance(exc, errors.EngineBusy):
+        logger.error("turn %s: %s", context["request"].META[META], exc.code, exc_info=exc)
+    if isinstance(exc, drf.APIException | errors.PipelineError):
+        return Problem(exc)
+    return None
+
+
+# Outside the views, too, whoever asked the API is answered in JSON: see voicebot.urls.
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _asked_api(request):
+        return Problem(BadRequest())
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _asked_api(request):
+        return Problem(drf.PermissionDenied())
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if _asked_api(request):
+        return Problem(drf.NotFound())
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Django has logged the error already, without the id that the client was told."""
+    logger.error("Request %s failed.", request.META[META])
+    if _asked_api(request):
+        return Problem(InternalError())
+    return defaults.server_error(request)
+
+
+def _asked_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")

@@ -1,0 +1,26 @@
+"""Every request has an id, by which a user's complaint is found in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from api import headers
+
+HEADER = "X-Request-Id"
+META = "HTTP_X_REQUEST_ID"
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def request_id(get_response: GetResponse) -> GetResponse:
+    """Give every response an ``X-Request-Id``; the request's own is replaced when unfit."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        name = request.META[META] = headers.request_id(request.META.get(META))
+        response = get_response(request)
+        response[HEADER] = name
+        return response
+
+    return middleware

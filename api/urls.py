@@ -1,0 +1,39 @@
+"""Every address of the API. Those that end in a slash are understood without it, and vice versa:
+a redirect would lose the recording that came with the request."""
+
+from django.urls import URLPattern, path, register_converter
+
+from api import health, views
+
+app_name = "api"
+
+
+class Keys:
+    """Addresses of cached sentences, in the order they are spoken, joined by ``+``."""
+
+    regex = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{views.MAX_SENTENCES - 1}}}"
+
+    def to_python(self, value: str) -> list[str]:
+        return value.split("+")
+
+    def to_url(self, value: list[str]) -> str:
+        return "+".join(value)
+
+
+register_converter(Keys, "keys")
+
+
+def both_ways(route: str, view: type[views.ApiView], name: str) -> list[URLPattern]:
+    """``route``, which is the name's address, and the same with or without a slash at its end."""
+    other = route[:-1] if route.endswith("/") else f"{route}/"
+    return [path(route, view.as_view(), name=name), path(other, view.as_view())]
+
+
+urlpatterns = [
+    path("", views.IndexView.as_view(), name="index"),
+    *both_ways("voice/", views.VoiceView, "voice"),
+    *both_ways("voices/", views.VoicesView, "voices"),
+    path("speech/<keys:keys>.wav", views.SpeechView.as_view(), name="speech"),
+    *both_ways("health/live", health.LiveView, "live"),
+    *both_ways("health/ready", health.ReadyView, "ready"),
+]
