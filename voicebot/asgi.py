@@ -5,9 +5,11 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
-application = get_asgi_application()
+django_application = get_asgi_application()
 
-# Imports our apps, hence after Django is set up.
+# They import our apps, hence after Django is set up.
+from api.limits import BodyLimit  # noqa: E402
 from voicebot.startup import start  # noqa: E402
 
+application = BodyLimit(django_application)
 start()

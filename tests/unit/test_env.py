@@ -1,0 +1,190 @@
+"""The environment: read with its types, refused by its names."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tests.conftest import ROOT
+from voicebot import env, profiles
+
+NAME = "VOICEBOT_TESTED"
+EMBEDDED = profiles.PROFILES["embedded"]
+
+
+def python(code: str, data_dir: Path, **variables: str) -> subprocess.Popen[str]:
+    """A process that runs ``code`` with ``variables`` and nothing else of ours."""
+    kept = {name: value for name, value in os.environ.items() if "VOICEBOT" not in name}
+    own = {"VOICEBOT_DATA_DIR": str(data_dir), "VOICEBOT_ENV_FILE": os.devnull, **variables}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        env=kept | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# --- Types -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_what_is_not_set_has_its_default(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    if value is not None:
+        monkeypatch.setenv(NAME, value)
+    assert env.text(NAME, "fr") == "fr"
+    assert env.flag(NAME, default=True) is True
+    assert env.flag(NAME, default=False) is False
+    assert env.integer(NAME, 7, minimum=0) == 7
+    assert env.choice(NAME, "a", ["a", "b"]) == "a"
+    assert env.names(NAME, "a, b") == ["a", "b"]
+    assert env.mapping(NAME) == {}
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "expected"),
+    [
+        (lambda: env.text(NAME), " fr ", "fr"),
+        (lambda: env.flag(NAME, default=False), "1", True),
+        (lambda: env.flag(NAME, default=False), " Yes ", True),
+        (lambda: env.flag(NAME, default=True), "OFF", False),
+        (lambda: env.flag(NAME, default=True), "0", False),
+        (lambda: env.integer(NAME, 7, minimum=0), " 42 ", 42),
+        (lambda: env.integer(NAME, 7, minimum=0), "0", 0),
+        (lambda: env.integer(NAME, 7, minimum=0), "1_000", 1_000),
+        (lambda: env.choice(NAME, "a", ["a", "b"]), "b", "b"),
+        (lambda: env.names(NAME, ""), "a.example, b.example,", ["a.example", "b.example"]),
+        (lambda: env.names(NAME, ""), ",", []),
+        (lambda: env.mapping(NAME), '{"slots": 2}', {"slots": 2}),
+    ],
+)
+def test_reads(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], value: str, expected: object
+) -> None:
+    monkeypatch.setenv(NAME, value)
+    assert read() == expected
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "said"),
+    [
+        (lambda: env.flag(NAME, default=True), "maybe", "'maybe' is neither 1 nor 0."),
+        (lambda: env.integer(NAME, 7, minimum=0), "7.5", "'7.5' is not a whole number."),
+        (lambda: env.integer(NAME, 7, minimum=1), "0", "0 is below 1."),
+        (lambda: env.choice(NAME, "a", {"b", "a"}), "c", "'c' is not one of a, b."),
+        (lambda: env.mapping(NAME), "{slots: 2}", "'{slots: 2}' is not JSON: "),
+        (lambda: env.mapping(NAME), "[2]", "'[2]' is not a JSON object."),
+    ],
+)
+def test_refuses_by_name(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[], object], value: str, said: str
+) -> None:
+    monkeypatch.setenv(NAME, value)
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read()
+    assert str(caught.value).startswith(f"{NAME}={said}")
+
+
+# --- Profiles ----------------------------------------------------------------------------------
+
+
+def test_a_profile_as_it_is() -> None:
+    chosen = profiles.engines("embedded")
+    assert (chosen["stt"], chosen["llm"]) == (EMBEDDED["stt"], EMBEDDED["llm"])
+    assert chosen["tts"] == {
+        "BACKEND": "cache.tts.CachedTextToSpeech",
+        "OPTIONS": {"engine": EMBEDDED["tts"]},
+    }
+
+
+def test_options_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEBOT_STT_OPTIONS", '{"slots": 2}')
+    monkeypatch.setenv("VOICEBOT_TTS_OPTIONS", '{"weights": "/mine"}')
+    chosen = profiles.engines("embedded")
+    assert chosen["stt"]["OPTIONS"] == {"weights": "whisper-base", "slots": 2}
+    assert chosen["tts"]["OPTIONS"]["engine"]["OPTIONS"] == {"weights": "/mine"}
+    assert chosen["llm"] == EMBEDDED["llm"]
+    assert EMBEDDED["tts"]["OPTIONS"] == {"weights": "kokoro-82m-int8"}
+
+
+def test_another_engine_has_options_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEBOT_LLM_BACKEND", "pipeline.llm.fake.Fake")
+    assert profiles.engines("embedded")["llm"] == {
+        "BACKEND": "pipeline.llm.fake.Fake",
+        "OPTIONS": {},
+    }
+    monkeypatch.setenv("VOICEBOT_LLM_OPTIONS", '{"slots": 4}')
+    assert profiles.engines("embedded")["llm"]["OPTIONS"] == {"slots": 4}
+
+
+# --- Settings ----------------------------------------------------------------------------------
+
+MALFORMED = {
+    "VOICEBOT_PROFILE": "embeded",
+    "VOICEBOT_OFFLINE": "perhaps",
+    "VOICEBOT_DEBUG": "2",
+    "VOICEBOT_MAX_UTTERANCE_S": "a minute",
+    "VOICEBOT_MAX_UPLOAD_BYTES": "25MB",
+    "VOICEBOT_CACHE_MAX_BYTES": "-1",
+    "VOICEBOT_THREADS": "0",
+    "VOICEBOT_STT_OPTIONS": "slots=2",
+    "VOICEBOT_LLM_OPTIONS": "[]",
+    "VOICEBOT_TTS_OPTIONS": "null",
+    "VOICEBOT_DATA_DIR": os.devnull,
+    "VOICEBOT_LOG_LEVEL": "chatty",
+}
+EACH_ALONE = f"""
+import importlib, os, sys
+kept = dict(os.environ)
+for name, value in {MALFORMED!r}.items():
+    os.environ[name] = value
+    try:
+        importlib.import_module("voicebot.settings")
+    except Exception as exc:
+        print(type(exc).__name__, exc)
+    else:
+        print("no error for", name)
+        del sys.modules["voicebot.settings"]
+    os.environ.clear()
+    os.environ.update(kept)
+"""
+
+
+def test_malformed_values_stop_the_start_by_name(tmp_path: Path) -> None:
+    output, errors = python(EACH_ALONE, tmp_path).communicate()
+    assert not errors
+    for name, said in zip(MALFORMED, output.splitlines(), strict=True):
+        assert said.startswith(f"ImproperlyConfigured {name}=")
+
+
+PRINT_KEY = "from voicebot.settings import SECRET_KEY; print(SECRET_KEY)"
+
+
+def test_the_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    processes = [python(PRINT_KEY, data_dir) for _ in range(5)]
+    outputs = [process.communicate() for process in processes]
+    assert {errors for _keys, errors in outputs} == {""}
+    [key] = {keys.strip() for keys, _errors in outputs}
+    assert len(key) > 50
+    file = data_dir / "secret_key"
+    assert file.read_text() == key
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(data_dir.iterdir()) == [file]
+
+
+def test_a_secret_key_that_is_given_is_not_kept(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    process = python(PRINT_KEY, data_dir, VOICEBOT_SECRET_KEY="given")
+    assert process.communicate() == ("given\n", "")
+    assert list(data_dir.iterdir()) == []

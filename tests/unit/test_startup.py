@@ -1,0 +1,114 @@
+"""A server refuses what cannot work, and opens its port while the engines load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from pipeline.engines import engines
+from pipeline.stt import fake
+from tests.conftest import ROOT
+from voicebot.startup import start
+
+FAKES = {role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "llm", "tts")}
+
+
+class LoadsLater(fake.Fake):
+    def __init__(self) -> None:
+        super().__init__()
+        self.come = threading.Event()
+
+    def _load(self) -> None:
+        assert self.come.wait(timeout=10)
+
+
+class Unfetched(fake.Fake):
+    def missing(self) -> str | None:
+        return "no-such-weights are not here."
+
+
+class Unloadable(fake.Fake):
+    def _load(self) -> None:
+        raise RuntimeError("out of memory")
+
+
+@pytest.fixture(autouse=True)
+def fakes(settings: Settings) -> None:
+    settings.ENGINES = FAKES
+
+
+def warming_up() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "warm-up"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    yield
+    assert warming_up() == []
+
+
+def test_the_engines_load_in_the_background(settings: Settings) -> None:
+    settings.ENGINES = {**FAKES, "stt": {"BACKEND": f"{__name__}.LoadsLater"}}
+    start()
+    [thread] = warming_up()
+    assert not engines.loaded
+    cast("LoadsLater", engines.stt).come.set()
+    thread.join(timeout=10)
+    assert engines.loaded
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"BACKEND": "no.such.Engine"}, "no.such.Engine"),
+        ({"BACKEND": f"{__name__}.Unfetched"}, "no-such-weights are not here."),
+    ],
+    ids=["error", "warning"],
+)
+def test_refuses_what_cannot_work(settings: Settings, entry: dict[str, str], said: str) -> None:
+    settings.ENGINES = {**FAKES, "stt": entry}
+    with pytest.raises(ImproperlyConfigured) as caught:
+        start()
+    assert "ENGINES['stt']" in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_says_all_that_is_wrong_at_once(settings: Settings) -> None:
+    settings.ENGINES = {**FAKES, "llm": {}}
+    settings.VOICEBOT_LANGUAGE = "de"
+    with pytest.raises(ImproperlyConfigured) as caught:
+        start()
+    assert "ENGINES['llm']" in str(caught.value)
+    assert "VOICEBOT_LANGUAGE" in str(caught.value)
+
+
+def test_a_server_whose_engines_cannot_load_stops(tmp_path: Path) -> None:
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "voicebot.settings",
+        "VOICEBOT_ENV_FILE": os.devnull,
+        "VOICEBOT_DATA_DIR": str(tmp_path),
+        "VOICEBOT_STT_BACKEND": f"{__name__}.Unloadable",
+        "VOICEBOT_LLM_BACKEND": "pipeline.llm.fake.Fake",
+        "VOICEBOT_TTS_BACKEND": "pipeline.tts.fake.Fake",
+    }
+    server = subprocess.run(
+        [sys.executable, "-c", "import time, voicebot.asgi; time.sleep(30)"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert server.returncode == -signal.SIGTERM
+    assert "The engines cannot be loaded; stopping." in server.stderr
+    assert "out of memory" in server.stderr  # the cause is for the log
