@@ -25,6 +25,7 @@ ENGINES = {
         "OPTIONS": {"engine": {"BACKEND": "pipeline.tts.fake.Fake"}},
     },
 }
+LANGUAGE_CODE = "en"  # tests read the source strings; translations have tests of their own
 # A file, as in production: in memory, threads would share one connection's locks.
 DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
