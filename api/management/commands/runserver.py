@@ -15,8 +15,10 @@ class Command(Runserver):
         """Runs in the process that serves, not in the one that watches the files."""
         try:
             # What the checks miss is what there is to fetch: fakes miss nothing.
-            if any(m.id == "pipeline.W001" for m in checks.run_checks(tags=["pipeline"])):
+            if _missing():
                 call_command("fetch_weights", profile=True)  # what the engines in use need
+            if missing := _missing():
+                raise CommandError("\n".join(missing))
             call_command("migrate", interactive=False, verbosity=0)
         except CommandError as exc:
             self.stdout.flush()
@@ -24,3 +26,7 @@ class Command(Runserver):
             # Under the autoreloader this is a thread, in which sys.exit ends nothing.
             os._exit(exc.returncode)
         super().inner_run(*args, **options)
+
+
+def _missing() -> list[str]:
+    return [str(m.msg) for m in checks.run_checks(tags=["pipeline"]) if m.id == "pipeline.W001"]
