@@ -82,7 +82,9 @@ class Audio:
         row = np.ascontiguousarray(self.samples[np.newaxis])
         frame = av.AudioFrame.from_ndarray(row, format="flt", layout="mono")
         frame.sample_rate = self.sample_rate
-        return Audio(np.concatenate(list(_resample([frame], sample_rate))), sample_rate)
+        # A sound of a sample or two may give none.
+        pieces = [self.samples[:0], *_resample([frame], sample_rate)]
+        return Audio(np.concatenate(pieces), sample_rate)
 
     def pcm16(self) -> bytes:
         """Signed 16-bit little-endian PCM, ``2 * n`` bytes; samples beyond [-1, 1] are clipped."""
