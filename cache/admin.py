@@ -63,6 +63,9 @@ class CachedSpeechAdmin(_ModelAdmin):
     readonly_fields = tuple(field for field in fields if field != "pinned")
     actions = ("pin", "unpin", "purge")
 
+    class Media:
+        css = {"all": ("cache/admin.css",)}
+
     @admin.display(description=gettext_lazy("listen"))
     def player(self, speech: CachedSpeech) -> SafeString:
         url = reverse(f"{self.admin_site.name}:cache_cachedspeech_audio", args=[speech.pk])

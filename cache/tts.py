@@ -111,7 +111,9 @@ class CachedTextToSpeech(TextToSpeech):
                 audio = self._recall(key)  # it may have been made while this one waited
                 if audio is None:
                     return self._make(key, sentence, voice, speed)
-        return Speech(sentence, audio, voice.id, cache="hit", key=key)
+        return Speech(
+            sentence, audio, voice.id, engine=self.name, outbound=False, cache="hit", key=key
+        )
 
     def _recall(self, key: str) -> Audio | None:
         audio = None

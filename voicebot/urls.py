@@ -1,7 +1,11 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+admin.site.site_header = admin.site.site_title = "voicebot"
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/api/")),
     path("api/", include("api.urls")),
     path("admin/", admin.site.urls),
 ]
