@@ -8,10 +8,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# As the service reads it: the shell's, else that of .env, else the default.
+PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//p' .env 2>/dev/null),embedded)
+PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
 .PHONY: run test check format unit eval bench messages clean help
 
-run: .venv/run  ## set up and serve
+run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
 	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --no-access-log
@@ -41,9 +44,7 @@ bench: .venv/dev  ## times of a turn and of its stages
 	$(BIN)/python -m bench.turn
 
 messages: .venv/dev  ## collect and compile translations
-	$(BIN)/pybabel -q extract -F babel.cfg -k gettext -k gettext_lazy -k _ -k ngettext:1,2 --omit-header -o locale/django.pot .
-	$(BIN)/pybabel -q update -D django -i locale/django.pot -d locale -l fr --omit-header --no-fuzzy-matching
-	$(BIN)/pybabel -q compile -D django -d locale
+	$(BIN)/python -m voicebot.messages
 
 clean:  ## remove the virtual environment (var/ and its weights stay)
 	rm -rf .venv
@@ -51,15 +52,22 @@ clean:  ## remove the virtual environment (var/ and its weights stay)
 help:
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-# One stamp per set of requirements: installed once, and again when the file changes.
-.venv/run: requirements.txt
+# One stamp per set of packages: installed once, and again when its list changes.
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; PYTHON=… names another one."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing the packages of $< …"
+	@$(PYTHON) -m venv .venv
+
+.venv/embedded: requirements-embedded.txt requirements.txt | .venv/bin/python
+	@echo "Installing packages …"
+	@$(BIN)/python -m pip install --quiet -r $< -c requirements.txt
+	@touch $@
+
+.venv/all: requirements.txt | .venv/bin/python
+	@echo "Installing packages: with torch, this takes a while …"
 	@$(BIN)/python -m pip install --quiet -r $<
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/run
-	@echo "Installing the packages of $< …"
+.venv/dev: requirements-dev.txt .venv/all
+	@echo "Installing development packages …"
 	@$(BIN)/python -m pip install --quiet -r $<
 	@touch $@
