@@ -13,11 +13,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from math import ceil
+from typing import ClassVar
 
 from django.utils.translation import gettext as _
 
-from pipeline.errors import EngineBusy, EngineError, EngineTimeout, PipelineError
+from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable, PipelineError
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Engine(ABC):
     The constructor is cheap and touches no file: it keeps its options. ``load`` reads the
     weights, once. Options are keyword arguments, so that an unknown one is an error.
     """
+
+    packages: ClassVar[Mapping[str, str]] = {}
+    """What ``load`` imports: name of the module → what to give pip when it is absent."""
 
     def __init__(self, *, slots: int = 1, wait_s: float = 30.0, timeout_s: float = 120.0) -> None:
         """``slots`` calls run at a time, each for ``timeout_s``; others wait up to ``wait_s``."""
@@ -87,6 +92,8 @@ class Engine(ABC):
         with self._load_lock:
             if self._loaded.is_set():
                 return
+            if missing := self.missing():
+                raise EngineUnavailable(missing)
             started = time.monotonic()
             with self._foreign_errors():
                 self._load()
@@ -100,7 +107,11 @@ class Engine(ABC):
 
     def missing(self) -> str | None:
         """Why this engine could not be loaded (weights, package), found cheaply; else None."""
-        return None
+        absent = [pip for module, pip in self.packages.items() if find_spec(module) is None]
+        if not absent:
+            return None
+        text = _("%(engine)s needs a package: pip install %(package)s")
+        return text % {"engine": self.name, "package": " ".join(absent)}
 
     @abstractmethod
     def _load(self) -> None: ...

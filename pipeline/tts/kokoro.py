@@ -43,9 +43,6 @@ IDS = """
     zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi zm_yunjian zm_yunxi zm_yunxia zm_yunyang
 """.split()  # noqa: SIM905 - a table reads better
 
-PAUSE_S = 0.25
-"""Silence after a sentence; Kokoro's own, which varies, is trimmed."""
-
 
 def _voice(voice_id: str) -> Voice:
     language, _variety = LANGUAGES[voice_id[0]]
@@ -56,6 +53,7 @@ class Kokoro(Weighted, TextToSpeech):
     """Speaks every language its voices do; the default voices are those its authors rate best."""
 
     main = "kokoro.onnx"
+    packages = {"kokoro_onnx": "kokoro-onnx", "onnxruntime": "onnxruntime"}
     voices: Sequence[Voice] = tuple(map(_voice, IDS))
     default_voices: Mapping[str, str] = {
         "fr": "ff_siwis",
