@@ -17,7 +17,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
-	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --no-access-log
+	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
 
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -39,14 +38,6 @@ def speech_dir() -> Path:
     if not SPEECH.is_dir():
         pytest.skip(f"no test recordings in {SPEECH}: set VOICEBOT_TEST_SPEECH")
     return SPEECH
-
-
-@pytest.fixture(scope="session")
-def questions(speech_dir: Path) -> dict[str, str]:
-    """Name → text of the twelve spoken questions."""
-    folder = speech_dir / "questions"
-    texts: dict[str, str] = json.loads((folder / "transcripts.json").read_text())
-    return texts
 
 
 @pytest.fixture(scope="session")

@@ -159,8 +159,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {
+        # Refusals and a service that is still loading are answers, not news.
+        "bugs": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: bool(record.exc_info),
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # A line per utterance of its own would say less than ours.
-    "loggers": {"faster_whisper": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"filters": ["bugs"]},
+        # A line per utterance of its own would say less than ours.
+        "faster_whisper": {"level": "WARNING"},
+    },
 }
