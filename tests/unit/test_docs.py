@@ -1,0 +1,296 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.management import get_commands
+from rest_framework import exceptions as drf
+
+from api import exceptions
+from api.serializers import Question
+from api.urls import urlpatterns
+from pipeline.errors import PipelineError
+from pipeline.tts.kokoro import Kokoro
+from tests.conftest import ROOT
+
+READMES = ("README.md", "README.fr.md")
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+every_readme = pytest.mark.parametrize("readme", READMES)
+every_document = pytest.mark.parametrize("document", DOCUMENTS)
+
+
+def text(document: str) -> str:
+    return (ROOT / document).read_text("utf-8")
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return [code for name, code in FENCED.findall(text(document)) if name == language]
+
+
+def code(document: str) -> str:
+    """All that is set as code."""
+    fenced = [code for _language, code in FENCED.findall(text(document))]
+    return "\n".join([*fenced, *re.findall(r"`([^`\n]+)`", FENCED.sub("", text(document)))])
+
+
+def rows(document: str, pattern: str) -> list[tuple[str, ...]]:
+    """The cells of the table rows of which the first ones are as ``pattern`` says."""
+    found = re.finditer(rf"^\| {pattern} \|", text(document), re.MULTILINE)
+    return [match.groups("") for match in found]
+
+
+# --- settings --------------------------------------------------------------------------------
+
+READING = """
+import json, os, sys
+
+class Environment(dict):
+    read = []
+
+    def get(self, name, default=None):
+        self.read.append(name)
+        return super().get(name, default)
+
+os.environ = Environment(os.environ)
+from voicebot import settings
+
+values = {name: repr(value) for name, value in vars(settings).items() if name.isupper()}
+json.dump({"read": os.environ.read, "values": values}, sys.stdout)
+"""
+
+
+class Read(NamedTuple):
+    read: list[str]  # names of variables
+    values: dict[str, str]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of settings alone, where a ``.env`` may be written."""
+    shutil.copytree(ROOT / "voicebot", tmp_path / "project" / "voicebot")
+    return tmp_path / "project"
+
+
+def read_settings(project: Path) -> Read:
+    done = subprocess.run(
+        [sys.executable, "-c", READING], cwd=project, env={}, check=True, capture_output=True
+    )
+    return Read(**json.loads(done.stdout))
+
+
+def documented() -> dict[str, str]:
+    """Name → default, as ``.env.example`` tells them."""
+    return dict(re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", text(".env.example"), re.MULTILINE))
+
+
+def test_every_variable_is_in_the_example(project: Path) -> None:
+    read = set(read_settings(project).read)
+    assert {name for name in read if name.startswith("VOICEBOT_")} <= documented().keys()
+    assert documented().keys() <= read
+
+
+def test_the_example_gives_the_defaults(project: Path) -> None:
+    defaults = read_settings(project).values
+    lines = [f"{name}={value}\n" for name, value in documented().items()]
+    (project / ".env").write_text("".join(lines))
+    assert read_settings(project).values == defaults
+
+
+def test_the_example_can_be_copied_unchanged(project: Path) -> None:
+    defaults = read_settings(project).values
+    shutil.copy(ROOT / ".env.example", project / ".env")
+    assert read_settings(project).values == defaults
+    with (project / ".env").open("a") as file:
+        file.write("VOICEBOT_LANGUAGE=en\n")
+    assert read_settings(project).values == {**defaults, "VOICEBOT_LANGUAGE": "'en'"}
+
+
+@every_readme
+def test_configuration(readme: str) -> None:
+    table = rows(readme, r"`([A-Z][A-Z_]+)` \| (?:`(.+?)`|–)")
+    assert sorted(table) == sorted(documented().items())
+
+
+# --- API -------------------------------------------------------------------------------------
+
+
+def subclasses(cls: type[Any], module: str) -> Iterator[type[Any]]:
+    for subclass in [cls, *cls.__subclasses__()]:
+        if subclass is not cls:
+            yield from subclasses(subclass, module)
+        elif subclass.__module__ == module:
+            yield subclass
+
+
+def codes(module: str) -> dict[str, int]:
+    """Code → status of the errors that REST framework, or our API, has."""
+    return {cls.default_code: cls.status_code for cls in subclasses(drf.APIException, module)}
+
+
+def field_codes(*, all_of_them: bool) -> dict[str, int]:
+    """Code → status of the errors of each field of the form; by default those we word ourselves."""
+    return {
+        f"{name}_{'missing' if error == 'required' else error}": 400
+        for name, field in Question().fields.items()
+        for error, message in field.error_messages.items()
+        if all_of_them or message != type(field)().error_messages[error]
+    }
+
+
+def test_error_codes(subtests: pytest.Subtests) -> None:
+    needed = {
+        cls.code: next(exceptions.STATUSES[c] for c in cls.__mro__ if c in exceptions.STATUSES)
+        for cls in subclasses(PipelineError, "pipeline.errors")
+    }
+    needed |= codes("api.exceptions") | field_codes(all_of_them=False)
+    needed |= {cls.default_code: cls.status_code for cls in exceptions.OURS.values()}
+    possible = needed | codes("rest_framework.exceptions") | field_codes(all_of_them=True)
+    for readme in READMES:
+        with subtests.test(readme):
+            table = {code: int(status) for status, code in rows(readme, r"(\d{3}) \| `(\w+)`")}
+            assert {code for code in needed if code not in table} == set()
+            assert table.items() <= possible.items()
+
+
+@every_readme
+def test_addresses(readme: str) -> None:
+    addresses = {str(route.pattern).partition("<")[0] for route in urlpatterns if route.name}
+    assert len(addresses) > 3
+    assert {
+        address
+        for address in addresses
+        if not re.search(rf"`(?:GET|POST) /api/{address}[`<]", text(readme))
+    } == set()
+
+
+@every_readme
+def test_headers(readme: str) -> None:
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "api").glob("*.py"))
+    headers = set(re.findall(r'"(X-[A-Za-z-]+|Server-Timing|Retry-After)"', sources))
+    assert len(headers) > 5
+    assert {name for (name,) in rows(readme, r"`((?:X-|Server-|Retry-)[A-Za-z-]+)`")} == headers
+
+
+@every_readme
+def test_voices(readme: str) -> None:
+    counts = Counter(voice.language for voice in Kokoro.voices)
+    table = rows(readme, r"\w+ \| `([a-z]{2})` \| (\d+) \| `(\w+)`")
+    assert {language: (int(count), voice) for language, count, voice in table} == {
+        language: (counts[language], voice) for language, voice in Kokoro.default_voices.items()
+    }
+
+
+# --- files and commands ----------------------------------------------------------------------
+
+
+@every_readme
+def test_tree(readme: str) -> None:
+    [tree] = [block for block in blocks(readme, "text") if block.startswith("manage.py ")]
+    paths, folder = set(), ""
+    for line in tree.splitlines():
+        path, _blanks, purpose = line.strip().partition("  ")
+        assert purpose.strip(), f"no word about {path}"
+        if not line.startswith(" "):
+            folder = path
+        paths.add(folder + path if line.startswith(" ") else path)
+    ignored = set(text(".gitignore").split())
+    assert {path for path in paths - ignored if not (ROOT / path).exists()} == set()
+
+    packages = {f"{init.parent.name}/" for init in ROOT.glob("*/__init__.py")}
+    assert packages - paths == set()
+    modules = {
+        f"{package}{module.name}"
+        for package in ("voicebot/", "pipeline/", "cache/", "api/")
+        for module in (ROOT / package).glob("*.py")
+        if module.name not in ("__init__.py", "apps.py")
+    }
+    assert modules - paths == set()
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+
+
+@every_document
+def test_commands_exist(document: str) -> None:
+    assert set(re.findall(r"\bmake ([a-z]+)", code(document))) <= make_targets()
+    assert set(re.findall(r"\bmanage\.py ([a-z_]+)", code(document))) <= get_commands().keys()
+
+
+def test_every_make_target_is_told() -> None:
+    assert make_targets() == {name for (name,) in rows("CONTRIBUTING.md", r"`make ([a-z]+)`")}
+
+
+def anchors(document: Path) -> set[str]:
+    """Those GitHub gives to the headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", document.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@every_document
+def test_links(document: str) -> None:
+    path = ROOT / document
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", text(document))):
+        if link.startswith("https://"):
+            continue
+        name, _sharp, anchor = link.partition("#")
+        target = (path.parent / name) if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_pinned(name: str) -> None:
+    lines = [line for line in text(name).splitlines() if line and not line.startswith(("#", "-r"))]
+    assert len(lines) > 5
+    assert [line for line in lines if not re.match(r"[\w-]+==[\w.]+(?: +#|$)", line)] == []
+
+
+def test_every_requirement_of_the_service_has_its_reason() -> None:
+    lines = [line for line in text("requirements.txt").splitlines() if "==" in line]
+    assert [line for line in lines if not re.search(r" # \w", line)] == []
+
+
+# --- two languages ---------------------------------------------------------------------------
+
+
+def test_the_readmes_name_each_other() -> None:
+    for readme, other in (READMES, READMES[::-1]):
+        assert f"({other})" in text(readme).splitlines()[0]
+
+
+def test_the_readmes_have_the_same_sections() -> None:
+    english, french = (
+        re.findall(r"^#+(?= )", FENCED.sub("", text(readme)), re.MULTILINE) for readme in READMES
+    )
+    assert english == french
+
+
+@pytest.mark.parametrize("language", ["sh", "js"])
+def test_the_readmes_give_the_same_code(language: str) -> None:
+    english, french = (blocks(readme, language) for readme in READMES)
+    assert english == french != []
+
+
+@pytest.mark.parametrize("part", ["headline", "figures"])
+def test_the_readmes_give_the_same_figures(part: str) -> None:
+    figures = []
+    for readme in READMES:
+        found = re.search(rf"<!-- {part} -->(.*?)<!-- /{part} -->", text(readme), re.DOTALL)
+        assert found
+        figures.append(re.findall(r"…|\d+(?:[.,]\d+)?", found[1].replace(",", ".")))
+    assert figures[0] == figures[1] != []
