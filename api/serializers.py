@@ -62,9 +62,18 @@ def cache_json(turn: Turn) -> dict[str, str]:
     return {"stt": "off", "llm": "off", "tts": turn.cache}
 
 
-def outbound_json() -> dict[str, bool]:
-    """Stage → whether what it works on leaves the machine."""
-    return {role: engine.outbound for role, engine in engines}
+def outbound_json(turn: Turn) -> dict[str, bool]:
+    """Stage → whether what it worked on left the machine. Speech from the cache did not."""
+    return {
+        "stt": engines.stt.outbound,
+        "llm": engines.llm.outbound,
+        "tts": any(speech.outbound for speech in turn.speeches),
+    }
+
+
+def speech_engines(turn: Turn) -> list[str]:
+    """Those that spoke, in order: several when one had to stand in for another."""
+    return list(dict.fromkeys(speech.engine for speech in turn.speeches))
 
 
 def turn_json(
@@ -89,6 +98,8 @@ def turn_json(
                 {
                     "text": speech.text,
                     "duration": round(speech.audio.duration, 3),
+                    "voice": speech.voice,
+                    "engine": speech.engine,
                     "cache": speech.cache,
                     "url": url,
                 }
@@ -98,5 +109,5 @@ def turn_json(
         "times": {name: round(seconds, 4) for name, seconds in times.items()},
         "cache": cache_json(turn),
         "engines": {role: dict(engine.identity) for role, engine in engines},
-        "outbound": outbound_json(),
+        "outbound": outbound_json(turn),
     }

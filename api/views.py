@@ -27,6 +27,7 @@ from api.serializers import (
     cache_json,
     outbound_json,
     primary_language,
+    speech_engines,
     turn_json,
     voice_json,
 )
@@ -104,7 +105,8 @@ class VoiceView(ApiView):
                 "X-Transcript": headers.encoded(turn.transcript.text),
                 "X-Reply": headers.encoded(turn.reply),
                 "X-Cache": headers.per_stage(cache_json(turn)),
-                "X-Outbound": headers.per_stage(outbound_json()),
+                "X-Outbound": headers.per_stage(outbound_json(turn)),
+                "X-Speech-Engine": ", ".join(speech_engines(turn)),
                 "Content-Language": turn.transcript.language,
                 "Server-Timing": headers.server_timing(times),
                 "Cache-Control": "no-store",
@@ -139,6 +141,7 @@ class VoiceView(ApiView):
         if self.turn is None:
             facts["code"] = response.code if isinstance(response, Problem) else None
         else:
+            left_machine = outbound_json(self.turn).items()
             facts |= {
                 "language": self.turn.transcript.language,
                 "transcript_chars": len(self.turn.transcript.text),
@@ -146,6 +149,8 @@ class VoiceView(ApiView):
                 "sentences": len(self.turn.speeches),
                 "speech_s": f"{self.turn.duration:.2f}",
                 "cache": self.turn.cache,
+                "speech_engine": ",".join(speech_engines(self.turn)),
+                "outbound": ",".join(role for role, left in left_machine if left) or "none",
                 **{f"{name}_s": f"{seconds:.3f}" for name, seconds in self.times.items()},
             }
         line = " ".join(f"{name}={value}" for name, value in facts.items())
@@ -158,10 +163,10 @@ class SpeechView(ApiView):
     def get(self, request: Request, keys: list[str]) -> HttpResponseBase:
         sentences = [CachedSpeech.objects.audio(key) for key in keys]
         audio = [sentence for sentence in sentences if sentence is not None]
-        rates = {sentence.sample_rate for sentence in audio}
-        if len(audio) < len(keys) or len(rates) > 1:  # speeches of several engines: not a reply
+        if len(audio) < len(keys):
             raise SpeechNotFound
-        wav = to_wav(audio)
+        # One sentence may have been spoken by an engine that stood in for that of another.
+        wav = to_wav(sentence.resampled(audio[0].sample_rate) for sentence in audio)
         response = ranged_response(
             request._request, wav, content_type="audio/wav", etag=sha256(wav).hexdigest()
         )

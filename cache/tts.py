@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import ceil
@@ -68,6 +68,10 @@ class CachedTextToSpeech(TextToSpeech):
     @property
     def loaded(self) -> bool:
         return self.engine.loaded
+
+    @property
+    def needs(self) -> Collection[str]:
+        return self.engine.needs
 
     def missing(self) -> str | None:
         return self.engine.missing()

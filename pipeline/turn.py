@@ -98,22 +98,25 @@ def events(
     """
     times = Times()
     started = time.monotonic()
+    speaker: str  # id of the voice
 
     def elapsed() -> float:
         return time.monotonic() - started
 
     def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
+        nonlocal speaker
         for sentence in sentences:
-            speeches = engines.tts.synthesize(sentence, voice=speaker.id)
+            speeches = engines.tts.synthesize(sentence, voice=speaker)
             for speech in times.over("tts", speeches):
                 times.first_audio = times.first_audio or elapsed()
+                speaker = speech.voice  # one that stands in for another stays
                 yield Spoken(speech)
 
     if voice is not None or language is not None:
         engines.tts.choose_voice(voice, language)  # fail before the work, not after it
     with times.measure("stt"):
         transcript = engines.stt.transcribe(utterance, language=language)
-    speaker = engines.tts.choose_voice(voice, transcript.language)
+    speaker = engines.tts.choose_voice(voice, transcript.language).id
     yield Heard(transcript)
 
     asked_at = elapsed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Voice:
     id: str
     language: str  # ISO 639-1
     name: str
-    gender: Literal["female", "male"]
+    gender: Literal["female", "male"] | None = None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Speech:
     text: str  # as it was spoken: numbers in words, no Markdown
     audio: Audio
     voice: str
+    engine: str  # that spoke it, now or when it was kept
+    outbound: bool  # the text left the machine to be spoken
     cache: CacheState = "off"
     key: str | None = None  # address in the speech cache, where it is kept
 
@@ -104,14 +106,22 @@ class TextToSpeech(Engine):
             for written in split(text)
             for spoken in split(speakable(written, chosen.language))
         )
-        return (self._speak(sentence, chosen, speed) for sentence in sentences)
+        return self._speak_all(sentences, chosen, speed)
+
+    def _speak_all(
+        self, sentences: Iterable[str], voice: Voice, speed: float
+    ) -> Generator[Speech, None, None]:
+        for sentence in sentences:
+            speech = self._speak(sentence, voice, speed)
+            yield speech
+            voice = self.choose_voice(speech.voice)  # who stands in for another stays to the end
 
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         with self._at_work() as deadline:
             audio = self._synthesize(sentence, voice, speed, deadline)
         if audio.samples.size == 0:
             raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
-        return Speech(sentence, audio, voice.id)
+        return Speech(sentence, audio, voice.id, engine=self.name, outbound=self.outbound)
 
     @abstractmethod
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:

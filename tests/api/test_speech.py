@@ -93,18 +93,18 @@ def test_purged_speech(client: Client, url: str) -> None:
     assert response["Cache-Control"] == "no-store"
 
 
-def test_speeches_of_different_sample_rates_are_no_reply(
+def test_speeches_of_different_sample_rates_are_one_sound(
     client: Client, ask: Ask, url: str, llm: FakeLanguageModel, tts: FakeTextToSpeech
 ) -> None:
-    audio = CachedSpeech.objects.audio(re.findall("[0-9a-f]{64}", url)[0])
-    assert audio is not None
-    tts.script.enqueue(Audio(audio.samples, 8_000))
+    first = CachedSpeech.objects.audio(re.findall("[0-9a-f]{64}", url)[0])
+    assert first is not None
+    tts.script.enqueue(Audio(first.samples, first.sample_rate // 2))
     llm.script.enqueue("Autre chose.")
-    other = ask(headers={"accept": "application/json"}).json()["speech"]["url"]
-    mixed = url.removesuffix(".wav") + "+" + other.rpartition("/")[2]
-    response = client.get(mixed)
-    assert response.status_code == 404
-    assert response.json()["code"] == "speech_not_found"
+    other = ask(headers={"accept": "application/json"}).json()["speech"]
+    mixed = url.removesuffix(".wav") + "+" + other["url"].rpartition("/")[2]
+    alone, together = from_wav(client.get(url).content), from_wav(client.get(mixed).content)
+    assert together.sample_rate == alone.sample_rate == first.sample_rate
+    assert together.duration == pytest.approx(alone.duration + other["duration"], abs=0.002)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
@@ -13,13 +13,16 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from cache.tts import CachedTextToSpeech
 from pipeline.audio import from_wav
+from pipeline.breaker import Resting
 from pipeline.engines import engines
 from pipeline.errors import EngineBusy, EngineTimeout, EngineUnavailable
 from pipeline.llm.base import Message
 from pipeline.llm.fake import Fake as FakeLanguageModel
 from pipeline.stt.fake import Fake as FakeSpeechToText
 from pipeline.tts.fake import Fake as FakeTextToSpeech
+from pipeline.tts.fallback import Fallback
 from tests.api.conftest import Ask, tone
 from tests.api.http import post_question
 
@@ -43,6 +46,7 @@ def test_a_question_is_answered_aloud(ask: Ask) -> None:
     assert response["Content-Language"] == "fr"
     assert response["X-Cache"] == "stt=off, llm=off, tts=miss"
     assert response["X-Outbound"] == "stt=no, llm=no, tts=no"
+    assert response["X-Speech-Engine"] == "Fake"
     assert "Set-Cookie" not in response
 
 
@@ -102,6 +106,7 @@ def test_the_turn_as_json(ask: Ask, client: Client, llm: FakeLanguageModel) -> N
     for sentence in sentences:
         assert sentence["cache"] == "miss"
         assert sentence["text"]
+        assert (sentence["voice"], sentence["engine"]) == ("grave", "Fake")
         keys.append(re.fullmatch(r".*/([0-9a-f]{64})\.wav", sentence.pop("url"))[1])  # type: ignore[index]
     assert url.endswith(f"/{'+'.join(keys)}.wav")
 
@@ -425,6 +430,49 @@ def test_an_engine_that_takes_too_long(ask: Ask, settings: Settings) -> None:
     assert response.json()["code"] == "engine_timeout"
 
 
+def cached(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": entry}}
+
+
+def test_who_spoke_and_what_left_the_machine(
+    ask: Ask, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries = [cached({"BACKEND": "tests.unit.test_fallback.Faraway"}), settings.ENGINES["tts"]]
+    fallback = {"BACKEND": "pipeline.tts.fallback.Fallback", "OPTIONS": {"engines": entries}}
+    settings.ENGINES = {**settings.ENGINES, "tts": fallback}
+    llm = cast("FakeLanguageModel", engines.llm)
+    faraway = cast("Fallback", engines.tts).engines[0]
+    assert isinstance(faraway, CachedTextToSpeech)
+    assert isinstance(faraway.engine, FakeTextToSpeech)
+
+    def said(reply: str) -> tuple[object, ...]:
+        caplog.clear()
+        caplog.set_level(logging.INFO, "api.views")
+        llm.script.enqueue(reply)
+        response = ask(headers=JSON)
+        sentences = response.json()["speech"]["sentences"]
+        return (
+            response["X-Speech-Engine"],
+            response["X-Outbound"].rpartition(", ")[2],
+            [sentence["engine"] for sentence in sentences],
+            re.findall(r"speech_engine=(\S+) outbound=(\S+)", caplog.messages[-1])[0],
+            response.json()["outbound"],
+        )
+
+    went, stayed = ({"stt": False, "llm": False, "tts": out} for out in (True, False))
+    assert said("Un.") == ("Faraway", "tts=yes", ["Faraway"], ("Faraway", "tts"), went)
+    # From the cache: nothing left this time.
+    assert said("Un.") == ("Faraway", "tts=no", ["Faraway"], ("Faraway", "none"), stayed)
+    # It failed, but the text had been sent.
+    faraway.engine.script.enqueue(EngineTimeout("Trop long."))
+    assert said("Un. Deux.") == (
+        "Faraway, Fake", "tts=yes", ["Faraway", "Fake"], ("Faraway,Fake", "tts"), went,
+    )  # fmt: skip
+    # Not even tried.
+    faraway.engine.script.enqueue(Resting("Trop d'échecs."))
+    assert said("Trois.") == ("Fake", "tts=no", ["Fake"], ("Fake", "none"), stayed)
+
+
 def test_one_line_is_logged(
     ask: Ask, caplog: pytest.LogCaptureFixture, llm: FakeLanguageModel
 ) -> None:
@@ -437,6 +485,7 @@ def test_one_line_is_logged(
     assert facts["language"] == "fr"
     assert facts["upload_bytes"] == str(len(tone(0.5)))
     assert facts["cache"] == "miss"
+    assert (facts["speech_engine"], facts["outbound"]) == ("Fake", "none")
     stages = {"decode_s", "stt_s", "llm_s", "llm_first_s", "tts_s", "first_audio_s", "total_s"}
     assert stages <= facts.keys()
     assert "Quelle heure" not in caplog.text

@@ -313,6 +313,16 @@ def test_what_the_engine_inside_lacks_shows() -> None:
     assert (tts.name, tts.outbound, tts.missing()) == ("Away", True, "no weights")
 
 
+class Outside(Fake):
+    outbound = True
+
+
+def test_what_is_remembered_is_not_sent_out_again() -> None:
+    tts = cached("tests.unit.test_cache_tts.Outside")
+    told = [(s.engine, s.cache, s.outbound) for s in (say(tts, "Oui."), say(tts, "Oui."))]
+    assert told == [("Outside", "miss", True), ("Outside", "hit", False)]
+
+
 class Waking(Fake):
     """Counts how it is woken."""
 

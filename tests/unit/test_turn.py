@@ -375,5 +375,8 @@ class TestCacheState:
         ],
     )
     def test_of_the_whole(self, states: list[CacheState], whole: CacheState) -> None:
-        speeches = tuple(Speech("Oui.", self.audio, "grave", cache=state) for state in states)
+        speeches = tuple(
+            Speech("Oui.", self.audio, "grave", engine="Fake", outbound=False, cache=state)
+            for state in states
+        )
         assert Turn(Transcript("Oui ?", "fr"), "Oui.", speeches, Times()).cache == whole
