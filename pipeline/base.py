@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import ceil
@@ -48,7 +48,7 @@ class Engine(ABC):
     """
 
     packages: ClassVar[Mapping[str, str]] = {}
-    """What ``load`` imports: name of the module → what to give pip when it is absent."""
+    """What ``load`` imports: name of the module → of the package in ``requirements.txt``."""
 
     def __init__(self, *, slots: int = 1, wait_s: float = 30.0, timeout_s: float = 120.0) -> None:
         """``slots`` calls run at a time, each for ``timeout_s``; others wait up to ``wait_s``."""
@@ -105,12 +105,17 @@ class Engine(ABC):
         self.load()
         self._warm_up()
 
+    @property
+    def needs(self) -> Collection[str]:
+        """Ids of the weights that ``fetch_weights`` brings for it."""
+        return ()
+
     def missing(self) -> str | None:
         """Why this engine could not be loaded (weights, package), found cheaply; else None."""
         absent = [pip for module, pip in self.packages.items() if find_spec(module) is None]
         if not absent:
             return None
-        text = _("%(engine)s needs a package: pip install %(package)s")
+        text = _("%(engine)s needs a package: pip install %(package)s -c requirements.txt")
         return text % {"engine": self.name, "package": " ".join(absent)}
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,18 @@ class Weighted(Engine):
     def identity(self) -> Mapping[str, str]:
         return {**super().identity, "weights": self.weights, "sha256": self._sha256}
 
+    @property
+    def needs(self) -> Collection[str]:
+        return () if store.is_path(self.weights) else (self.weights,)
+
     def missing(self) -> str | None:
+        if missing := super().missing():
+            return missing
         try:
             _path = self.path
         except (PipelineError, store.WeightsError) as exc:
             return str(exc)
-        return super().missing()
+        return None
 
     @cached_property
     def _sha256(self) -> str:

@@ -77,8 +77,24 @@ def test_every_wrong_entry_is_an_error(settings: Settings) -> None:
             },
             True,
         ),
+        (
+            "tts",
+            {
+                "BACKEND": "pipeline.tts.fallback.Fallback",
+                "OPTIONS": {
+                    "engines": [
+                        {
+                            "BACKEND": "cache.tts.CachedTextToSpeech",
+                            "OPTIONS": {"engine": {"BACKEND": f"{__name__}.FarawayVoice"}},
+                        },
+                        FAKES["tts"],
+                    ]
+                },
+            },
+            True,
+        ),
     ],
-    ids=["local", "faraway", "faraway voice", "behind the cache"],
+    ids=["local", "faraway", "faraway voice", "behind the cache", "with a local fallback"],
 )
 def test_nothing_goes_out_while_offline(
     settings: Settings, role: str, entry: dict[str, object], outbound: bool, offline: bool

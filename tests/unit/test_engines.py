@@ -90,13 +90,13 @@ class Patient(SpeechToText):
 
 
 class Slow(LanguageModel):
-    """Says a word every 20 ms, without end."""
+    """Says a word every 20 ms, for five seconds."""
 
     def _load(self) -> None:
         pass
 
     def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        while True:
+        for _ in range(250):
             time.sleep(0.02)
             yield "mot "
 

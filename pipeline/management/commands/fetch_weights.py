@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from pipeline import weights as store
-from pipeline.errors import EngineUnavailable
+from pipeline.engines import Engines
+from pipeline.errors import EngineUnavailable, InvalidEngineError
 from pipeline.weights import Progress, Weights, WeightsError
 
 INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
@@ -56,35 +57,37 @@ class Command(BaseCommand):
                 self._verify(chosen or [known for known in store.catalogue() if known.present])
             else:
                 self._fetch(chosen, force=force)
-        except (WeightsError, EngineUnavailable) as exc:
+        except (WeightsError, EngineUnavailable, InvalidEngineError) as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:
             text = _("Interrupted. The same command goes on from what is complete.")
             raise CommandError(text, returncode=INTERRUPTED) from None
 
     def _fetch(self, chosen: Sequence[Weights], *, force: bool) -> None:
+        """All that can be had, before it says what could not."""
+        failures = []
         for weights in chosen:
             if weights.present and not force:
                 self.stdout.write(_("%(id)s is already here.") % {"id": weights.id})
                 continue
-            with self._progress() as progress:
-                store.fetch(weights, progress, force=force)
+            try:
+                with self._progress() as progress:
+                    store.fetch(weights, progress, force=force)
+            except WeightsError as exc:
+                failures.append(str(exc))
+                continue
             values = {"id": weights.id, "folder": weights.directory}
             self.stdout.write(_("%(id)s is in %(folder)s.") % values)
+        if failures:
+            raise CommandError("\n".join(failures))
 
     def _verify(self, chosen: Sequence[Weights]) -> None:
         for weights in chosen:
             store.verify(weights)
             self.stdout.write(_("%(id)s is as it should be.") % {"id": weights.id})
 
-    def _needed_by(self, profile: str | Literal[True]) -> Iterator[str]:
-        engines = settings.ENGINES if profile is True else settings.PROFILES[profile]
-        for value in _weights_options(engines):
-            if store.is_path(value):
-                text = _("%(path)s is a path on this machine: nothing to fetch.")
-                self.stdout.write(text % {"path": value})
-            else:
-                yield value
+    def _needed_by(self, profile: str | Literal[True]) -> list[str]:
+        return _needs(settings.ENGINES if profile is True else settings.PROFILES[profile])
 
     def _list(self) -> None:
         titles = (_("ID"), _("SIZE"), _("LICENCE"), _("SOURCES"), _("HERE"), _("PROFILES"))
@@ -151,8 +154,8 @@ def _row(weights: Weights) -> tuple[str, str, str, str, str, str]:
     terms = f" ({weights.licence_url})" if weights.licence_url else ""
     profiles = [
         name
-        for name, engines in settings.PROFILES.items()
-        if weights.id in _weights_options(engines)
+        for name, configuration in settings.PROFILES.items()
+        if weights.id in _needs(configuration)
     ]
     return (
         weights.id,
@@ -164,13 +167,8 @@ def _row(weights: Weights) -> tuple[str, str, str, str, str, str]:
     )
 
 
-def _weights_options(entry: Mapping[str, Any]) -> Iterator[str]:
-    """The values of every ``weights`` key, however deep: an engine may wrap another."""
-    for key, value in entry.items():
-        if isinstance(value, Mapping):
-            yield from _weights_options(value)
-        elif key == "weights":
-            yield value
+def _needs(configuration: Mapping[str, Any]) -> list[str]:
+    return [weights for _role, engine in Engines(configuration) for weights in engine.needs]
 
 
 def _megabytes(size_bytes: int) -> str:
