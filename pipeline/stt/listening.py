@@ -1,0 +1,112 @@
+"""What every Whisper needs, whatever runs it, to hear speech and nothing else.
+
+Whisper invents text where nobody speaks. So Silero VAD decides first whether anybody does, only
+what lies between the first and the last word is transcribed, and what Whisper itself doubts is
+dropped: in the end there is a transcript of speech, or ``NoSpeech``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.audio import SAMPLE_RATE, Audio
+from pipeline.base import Deadline
+from pipeline.errors import NoSpeech
+from pipeline.stt.base import Segment, SpeechToText, Transcript
+
+Device = Literal["auto", "cpu", "cuda"]
+
+SILENCE_PEAK = 1e-3
+"""Of full scale (-60 dB): quieter than the noise of any microphone in use."""
+
+MARGIN_S = 0.2
+"""Kept before the first and after the last word: consonants are quieter than VAD expects."""
+
+MAX_NO_SPEECH, MIN_LOGPROB = 0.6, -1.0
+"""Whisper's own doubts, as its paper combines them (https://arxiv.org/abs/2212.04356, §4.5):
+a segment that it takes for silence and is unsure of is dropped."""
+
+MAX_COMPRESSION = 2.4
+"""Text that compresses better than this repeats itself: a loop, not speech (same place)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A segment as Whisper decodes it: times in seconds of the sound it was given."""
+
+    start: float
+    end: float
+    text: str
+    no_speech_prob: float
+    avg_logprob: float
+    compression_ratio: float
+
+    @property
+    def doubtful(self) -> bool:
+        silence = self.no_speech_prob > MAX_NO_SPEECH and self.avg_logprob < MIN_LOGPROB
+        return silence or self.compression_ratio > MAX_COMPRESSION
+
+
+class Gated(SpeechToText):
+    """A Whisper that is given speech alone and believed where it believes itself."""
+
+    packages = {"faster_whisper": "faster-whisper"}
+
+    def _load(self) -> None:
+        """Silero VAD, which comes inside faster-whisper; an engine adds its Whisper."""
+        from faster_whisper.vad import get_vad_model
+
+        get_vad_model()
+
+    def _warm_up(self) -> None:
+        """One second of noise through the encoder and a few steps of the decoder."""
+        noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32)
+        with self._at_work() as deadline:
+            self._decode(noise, "fr", deadline)
+
+    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
+        speech = spoken(audio.samples)
+        decoded, heard_language = self._decode(audio.samples[speech], language, deadline)
+        offset = speech.start / SAMPLE_RATE
+        kept = []
+        for heard in decoded:
+            deadline.check()
+            text = heard.text.strip()
+            if heard.doubtful or not text:
+                continue
+            # Whisper may end a segment beyond the sound it was given, by up to a second.
+            end = min(heard.end + offset, audio.duration)
+            kept.append(Segment(min(heard.start + offset, end), end, text))
+        return Transcript(" ".join(s.text for s in kept), heard_language, tuple(kept))
+
+    @abstractmethod
+    def _decode(
+        self, samples: NDArray[np.float32], language: str | None, deadline: Deadline
+    ) -> tuple[Iterable[Heard], str]:
+        """What Whisper hears in ``samples``, of shape ``(n,)`` at 16 kHz, and the language.
+
+        Greedy, so that the same sound gives the same text, and each stretch of 30 s on its own:
+        text carried over would carry its errors on.
+        """
+
+
+def spoken(samples: NDArray[np.float32]) -> slice:
+    """Where speech lies in ``samples``, of shape ``(n,)`` at 16 kHz, with a margin.
+
+    :raises NoSpeech: there is none.
+    """
+    from faster_whisper.vad import get_speech_timestamps
+
+    if float(np.abs(samples).max()) < SILENCE_PEAK:
+        raise NoSpeech
+    stretches = get_speech_timestamps(samples)
+    if not stretches:
+        raise NoSpeech
+    margin = int(MARGIN_S * SAMPLE_RATE)
+    return slice(max(0, stretches[0]["start"] - margin), stretches[-1]["end"] + margin)
