@@ -1,0 +1,97 @@
+"""A language model behind OpenAI's API: ``POST /v1/chat/completions``, streamed.
+
+vLLM, llama.cpp's server, Ollama, LocalAI … See ``pipeline.remote``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from pipeline import prompts
+from pipeline.base import Deadline
+from pipeline.errors import EngineError
+from pipeline.llm.base import LanguageModel, Message
+from pipeline.remote import Remote
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+
+DATA, DONE = "data:", "[DONE]"
+
+
+class OpenAICompatible(Remote, LanguageModel):
+    """Greedy, so that the same question gets the same reply as far as the server allows.
+
+    Closing a reply closes the connection, by which servers know to stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        model: str,
+        key: str = "",
+        max_tokens: int = 160,
+        extra: Mapping[str, Any] | None = None,
+        slots: int = 1,
+        wait_s: float = 30.0,
+        timeout_s: float = 120.0,
+    ) -> None:
+        """``max_tokens`` bounds one reply; ``extra`` is merged into the body of every request."""
+        super().__init__(
+            base_url=base_url,
+            model=model,
+            key=key,
+            slots=slots,
+            wait_s=wait_s,
+            timeout_s=timeout_s,
+        )
+        self._body_options: dict[str, Any] = {
+            "model": model,
+            "stream": True,
+            "temperature": 0,
+            "max_tokens": max_tokens,
+            **(extra or {}),
+        }
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        options = json.dumps(self._body_options, sort_keys=True, ensure_ascii=False)
+        return {**super().identity, "options": options}
+
+    def _warm_up(self) -> None:
+        """The server reads its weights, where it does so on demand, and keeps the prompt."""
+        for _delta in self.reply(prompts.messages("…", settings.VOICEBOT_LANGUAGE)):
+            break
+
+    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+        asked = [{"role": message.role, "content": message.text} for message in messages]
+        body = {**self._body_options, "messages": asked}
+        with self._asking("chat/completions", deadline, json=body) as response:
+            for event in self._events(response, deadline):
+                if error := event.get("error"):
+                    text = _("%(engine)s failed.") % {"engine": self.name}
+                    raise EngineError(text) from self.said(error)
+                # The last event may count tokens and hold no choice.
+                for choice in event.get("choices", [])[:1]:
+                    yield choice["delta"].get("content") or ""
+
+    def _events(self, response: Response, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """The server-sent events, each of them one JSON object on one line.
+
+        :raises EngineError: they are not, or end without ``[DONE]``.
+        """
+        for line in response.iter_lines():
+            deadline.check()
+            if not line.startswith(DATA):
+                continue
+            data = line.removeprefix(DATA).strip()
+            if data == DONE:
+                return
+            yield self.read_object(data)
+        raise self.not_understood()
