@@ -1,16 +1,15 @@
 """Any GGUF on llama.cpp, in process (https://github.com/xorbitsai/xllamacpp).
 
-Weights that bring a chat template are talked to through it. Base weights, which only know how to
-go on with a text, get the same messages as a written dialogue that ends where the assistant
-speaks. Either way the beginning of the prompt (instructions, examples) is the same every time, and
-llama.cpp keeps what it computed for it.
+Weights that bring a chat template are talked to through it; others get the same messages as a
+text to go on with (see ``pipeline.llm.dialogue``). Either way the beginning of the prompt
+(instructions, examples) is the same every time, and llama.cpp keeps what it computed for it.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 from pipeline.ahead import pushed
 from pipeline.base import Deadline
 from pipeline.errors import EngineError, TextTooLong
+from pipeline.llm import dialogue
 from pipeline.llm.base import LanguageModel, Message
 from pipeline.llm.gguf import metadata
 from pipeline.weighted import Weighted
@@ -35,37 +35,45 @@ HELD_DOWN = {
 }
 """Repetition, which greedy decoding of small weights is prone to."""
 
-SPEAKERS = {"user": "Utilisateur :", "assistant": "Assistant :"}
-
 Request = Mapping[str, object]
 
 
 class LlamaCpp(Weighted, LanguageModel):
     """Greedy, so that the same question gets the same reply."""
 
+    packages = {"xllamacpp": "xllamacpp"}
+
     def __init__(
         self,
         *,
         weights: str = "gemma-3-270m-q4",
+        prompt: Literal["auto"] | dialogue.Form = "auto",
         context_tokens: int = 4096,
         max_tokens: int = 160,
         slots: int = 1,
         wait_s: float = 30.0,
         timeout_s: float = 120.0,
     ) -> None:
-        """``context_tokens`` is for one slot; ``max_tokens`` bounds one reply."""
+        """``context_tokens`` is for one slot; ``max_tokens`` bounds one reply.
+
+        ``prompt``: the form of the text; "auto" is the weights' chat template, "dialogue" without.
+        """
         super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._context_tokens = context_tokens
         self._max_tokens = max_tokens
         self._slot_count = slots
-        self._chat = False
+        self._prompt = prompt
+        self._form: dialogue.Form | None = None  # None: the chat template
         self._server: Server
 
     def _load(self) -> None:
         from xllamacpp import CommonParams, Server
 
         path = self.path
-        self._chat = "tokenizer.chat_template" in metadata(path)
+        if self._prompt != "auto":
+            self._form = self._prompt
+        elif "tokenizer.chat_template" not in metadata(path):
+            self._form = "dialogue"
         params = CommonParams()
         params.model.path = str(path)
         params.n_ctx = self._context_tokens * self._slot_count
@@ -94,7 +102,7 @@ class LlamaCpp(Weighted, LanguageModel):
                 if error := chunk.get("error"):
                     raise self._error(error, messages)
                 choice = chunk["choices"][0]
-                yield choice["delta"].get("content") or "" if self._chat else choice["text"]
+                yield choice["text"] if self._form else choice["delta"].get("content") or ""
 
     def _completing(
         self, messages: Sequence[Message]
@@ -112,12 +120,13 @@ class LlamaCpp(Weighted, LanguageModel):
             def on_chunk(chunk: dict[str, Any]) -> bool:
                 return not push(chunk)  # llama.cpp stops at True
 
-            if self._chat:
+            if self._form:
+                text = dialogue.write(messages, self._form)
+                request = {**sampling, "prompt": text, "stop": [dialogue.END]}
+                self._server.handle_completions(request, on_chunk)
+            else:
                 asked = [{"role": m.role, "content": m.text} for m in messages]
                 self._server.handle_chat_completions({**sampling, "messages": asked}, on_chunk)
-            else:
-                request = {**sampling, "prompt": dialogue(messages), "stop": ["\n"]}
-                self._server.handle_completions(request, on_chunk)
 
         return work
 
@@ -128,14 +137,3 @@ class LlamaCpp(Weighted, LanguageModel):
         failure = EngineError(_("%(engine)s failed.") % {"engine": self.name})
         failure.__cause__ = RuntimeError(str(error.get("message")))
         return failure
-
-
-def dialogue(messages: Sequence[Message]) -> str:
-    """The messages as a text that base weights go on with: one line a message."""
-    lines = []
-    for message in messages:
-        text = " ".join(message.text.split())
-        lines.append(
-            f"{SPEAKERS[message.role]} {text}" if message.role in SPEAKERS else f"{text}\n"
-        )
-    return "\n".join([*lines, SPEAKERS["assistant"]])

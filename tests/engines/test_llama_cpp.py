@@ -12,8 +12,9 @@ from pipeline import prompts
 from pipeline.engines import Engines
 from pipeline.errors import EngineError, TextTooLong
 from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.dialogue import SPEAKERS, Form, write
 from pipeline.llm.gguf import STRING, metadata
-from pipeline.llm.llama_cpp import LlamaCpp, dialogue
+from pipeline.llm.llama_cpp import LlamaCpp
 from tests.engines.contract import LanguageModelContract
 from tests.settings import WEIGHTS
 
@@ -99,22 +100,23 @@ def test_weights_that_are_damaged(tmp_path: Path) -> None:
     assert not engine.loaded
 
 
-def test_dialogue_is_one_line_a_message() -> None:
+@pytest.mark.parametrize(
+    ("form", "asks", "answers"),
+    [("dialogue", "Utilisateur", "Assistant"), ("instruction", "Question", "Réponse")],
+)
+def test_one_line_a_message_each_with_its_end(form: Form, asks: str, answers: str) -> None:
     history = [Message("user", "Qui\nest  là ?"), Message("assistant", "Moi.\n")]
-    text = dialogue([Message("system", "Une conversation."), *history, Message("user", "Bien.")])
-    assert text == (
-        "Une conversation.\n\n"
-        "Utilisateur : Qui est là ?\n"
-        "Assistant : Moi.\n"
-        "Utilisateur : Bien.\n"
-        "Assistant :"
+    asked = [Message("system", "Une conversation."), *history, Message("user", "Bien")]
+    assert write(asked, form) == (
+        f"Une conversation.\n\n{asks} : Qui est là ?\n{answers} : Moi.\n{asks} : Bien.\n{answers} :"
     )
 
 
+@pytest.mark.parametrize("form", SPEAKERS)
 @pytest.mark.parametrize("language", [*prompts.PROMPTS, "nl"])
-def test_dialogues_of_a_language_begin_the_same(language: str) -> None:
+def test_texts_of_a_language_begin_the_same(language: str, form: Form) -> None:
     """So that llama.cpp computes their beginning once."""
-    first, second = (dialogue(prompts.messages(text, language)) for text in ("Un ?", "Deux ?"))
+    first, second = (write(prompts.messages(text, language), form) for text in ("Un ?", "Deux ?"))
     beginning, _separator, _end = first.rpartition("Un ?")
     assert second.startswith(beginning)
     assert len(beginning) > 100
