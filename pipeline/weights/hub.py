@@ -41,12 +41,16 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Hub(Source):
-    """Files of one repository of the hub, at one revision (a commit, a tag or a branch)."""
+    """Files of one repository of the hub, at one revision (a commit, a tag or a branch).
+
+    ``folder``: where the repository keeps them; they are placed without it.
+    """
 
     name: str
     repo: str
     revision: str
     files: tuple[HubFile, ...]
+    folder: str = ""
 
     @property
     def files_bytes(self) -> int:
@@ -58,21 +62,27 @@ class Hub(Source):
         )
 
     def download_bytes(self, downloads: Path) -> int:
-        return sum(f.size_bytes for f in self.files if not (downloads / f.name).is_file())
+        return sum(f.size_bytes for f in self.files if not self._downloaded(f, downloads).is_file())
 
     def download(self, downloads: Path, progress: Progress) -> None:
+        absent = [file for file in self.files if not self._downloaded(file, downloads).is_file()]
+        if not absent:
+            return  # brought by an earlier try, or placed by hand
         if settings.VOICEBOT_OFFLINE:
             text = _(
                 "%(repo)s is on the Hugging Face hub, and VOICEBOT_OFFLINE=1 forbids asking it. "
-                "Set VOICEBOT_OFFLINE=0 to allow it."
+                "Set VOICEBOT_OFFLINE=0 to allow it, or place %(files)s in %(folder)s by hand and "
+                "try again."
             )
-            raise SourceError(text % {"repo": self.repo})
+            names = ", ".join(file.name for file in absent)
+            folder = self._downloaded(absent[0], downloads).parent
+            raise SourceError(text % {"repo": self.repo, "files": names, "folder": folder})
         # Imported here: it takes a second, and reads HF_ENDPOINT and the like when it is.
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
         with growth(downloads, self.download_bytes(downloads), progress):
-            for file in self.files:
+            for file in absent:
                 try:
                     hub_hash = self._download(file, downloads)
                 except Exception as exc:
@@ -80,30 +90,34 @@ class Hub(Source):
                     values = {"file": file.name, "repo": self.repo, "reason": exc}
                     raise SourceError(text % values) from exc
                 if not file.sha256:
-                    _check_against_hub(downloads / file.name, hub_hash)
+                    _check_against_hub(self._downloaded(file, downloads), hub_hash)
+
+    def _downloaded(self, file: HubFile, downloads: Path) -> Path:
+        return downloads / self.folder / file.name
 
     def _download(self, file: HubFile, downloads: Path) -> str:
         """Bring one file; give the hash that the hub states for it."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
         token = settings.HF_TOKEN or None
-        url = hf_hub_url(self.repo, file.name, revision=self.revision)
+        name = f"{self.folder}/{file.name}".lstrip("/")
+        url = hf_hub_url(self.repo, name, revision=self.revision)
         stated = get_hf_file_metadata(url, token=token)
         # By its commit: a branch may move on between the two requests.
         revision = stated.commit_hash
-        hf_hub_download(self.repo, file.name, revision=revision, local_dir=downloads, token=token)
+        hf_hub_download(self.repo, name, revision=revision, local_dir=downloads, token=token)
         return stated.etag or ""
 
     def place(self, downloads: Path, directory: Path) -> dict[str, Contents]:
         placed = {}
         for file in self.files:
-            placed[file.name] = got = measure(downloads / file.name)
+            placed[file.name] = got = measure(self._downloaded(file, downloads))
             if file.sha256:
                 check(file.name, Contents(file.size_bytes, file.sha256), got)
-        for name in placed:
-            with (downloads / name).open("rb") as written:
+        for file in self.files:
+            with self._downloaded(file, downloads).open("rb") as written:
                 sync(written)
-            (downloads / name).replace(directory / name)
+            self._downloaded(file, downloads).replace(directory / file.name)
         return placed
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from pipeline.errors import EngineUnavailable
 from pipeline.weights.archives import Archive, Archives, Joined, NpmPackage, Packed, Wheel
+from pipeline.weights.converted import Converted
 from pipeline.weights.hub import Hub, HubFile
 from pipeline.weights.sources import Contents, Source, WeightsError
 
@@ -113,7 +114,7 @@ def find(weights_id: str) -> Weights:
 
 def is_path(name: str) -> bool:
     """Whether an engine's ``weights`` option names the user's own files, not an id."""
-    return "/" in name or name.endswith(".gguf")
+    return "/" in name or name.endswith((".gguf", ".pt", ".onnx"))
 
 
 def path(weights_id: str) -> Path:
@@ -133,12 +134,14 @@ def _weights(weights_id: str, entry: dict[str, Any]) -> Weights:
 
 
 def _source(entry: dict[str, Any]) -> Source:
-    files: dict[str, dict[str, Any]] = entry["files"]
     if "hub" in entry:
-        hub_files = tuple(HubFile(name, **file) for name, file in files.items())
-        return Hub(entry["name"], files=hub_files, **entry["hub"])
+        hub_files = tuple(HubFile(name, **file) for name, file in entry["files"].items())
+        hub = Hub(entry["name"], files=hub_files, **entry["hub"])
+        if "converted" in entry:
+            return Converted(entry["name"], hub, **entry["converted"])
+        return hub
     archives = {key: _archive(**archive) for key, archive in entry["archives"].items()}
-    made = tuple(_file(name, file, archives) for name, file in files.items())
+    made = tuple(_file(name, file, archives) for name, file in entry["files"].items())
     return Archives(entry["name"], tuple(archives.values()), made)
 
 

@@ -37,6 +37,7 @@ from pipeline.errors import EngineUnavailable
 from pipeline.management.commands.fetch_weights import Bar
 from pipeline.weights import WeightsError, manifest
 from pipeline.weights.archives import Archives, Joined, Packed
+from pipeline.weights.converted import Converted
 from pipeline.weights.hub import Hub
 
 MODEL = bytes(range(256)) * 40
@@ -225,12 +226,17 @@ def test_every_entry_of_the_manifest_is_complete() -> None:
         assert weights.licence
         assert weights.homepage.startswith("https://")
         for source in weights.sources:
+            if isinstance(source, Converted):
+                assert source.file == weights.main
+                source = source.source
+            else:
+                assert isinstance(source, Archives | Hub)
+                assert weights.main in {file.name for file in source.files}
             assert isinstance(source, Archives | Hub)
-            assert weights.main in {file.name for file in source.files}
             for file in source.files:
                 assert file.size_bytes > 0
                 hashes = [h for _, h in file.arrays] if isinstance(file, Packed) else [file.sha256]
-                assert all(len(bytes.fromhex(digest)) == 32 for digest in hashes)
+                assert all(len(bytes.fromhex(digest)) == 32 for digest in filter(None, hashes))
 
 
 def test_no_two_sources_of_the_manifest_state_the_same_bytes_differently() -> None:
@@ -571,6 +577,7 @@ class SmallHub(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     commit = "c" * 40
+    folder = ""
     files: dict[str, bytes]
     large: dict[str, bytes]
     served: dict[str, bytes]
@@ -582,7 +589,9 @@ class SmallHub(BaseHTTPRequestHandler):
             return
         if self.headers["Authorization"] != "Bearer secret":
             self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
-        elif self.path not in {f"/o/tiny/resolve/{r}/{name}" for r in ("main", self.commit)}:
+        elif self.path not in {
+            f"/o/tiny/resolve/{revision}/{self.folder}{name}" for revision in ("main", self.commit)
+        }:
             self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
         elif name in self.large:
             data = self.large[name]
@@ -658,6 +667,16 @@ def test_the_hub(shelf: Shelf, data: Path, hub: tuple[type[SmallHub], str]) -> N
     assert tree(data) == {f"tiny/{name}" for name in names}
 
 
+def test_a_folder_of_the_hub(shelf: Shelf, data: Path, hub: tuple[type[SmallHub], str]) -> None:
+    """The files are placed without the folder; asked for without it, they would not be found."""
+    hub[0].folder = "fr/medium/"
+    hub_source(shelf)
+    shelf.text = shelf.text.replace('revision = "main"', 'revision = "main", folder = "fr/medium"')
+    assert fetch_from_hub(shelf, data, hub[1]) == (0, "")
+    names = {"model.bin", "config.json", "tokenizer.json", "weights.json"}
+    assert tree(data) == {f"tiny/{name}" for name in names}
+
+
 @pytest.mark.parametrize(
     ("stated", "served", "refused"),
     [
@@ -714,13 +733,20 @@ def command(*args: str) -> str:
 def profiles(settings: Settings, tmp_path: Path) -> None:
     ours = tmp_path / "ours.gguf"
     ours.touch()
-    wrapped = {"engine": {"BACKEND": "x.Y", "OPTIONS": {"weights": "tiny"}}}
+    piper = {"BACKEND": "pipeline.tts.piper.Piper", "OPTIONS": {"weights": ["tiny"]}}
+    llama = "pipeline.llm.llama_cpp.LlamaCpp"
+    small = {
+        "stt": {"BACKEND": "pipeline.stt.fake.Fake"},
+        "llm": {"BACKEND": llama, "OPTIONS": {"weights": str(ours)}},
+        "tts": {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": piper}},
+    }
     settings.PROFILES = {
-        "small": {
-            "llm": {"BACKEND": "x.Z", "OPTIONS": {"weights": str(ours)}},
-            "tts": {"BACKEND": "x.W", "OPTIONS": wrapped},
+        "small": small,
+        "strange": {
+            **small,
+            "llm": {"BACKEND": llama, "OPTIONS": {"weights": "no-such"}},
+            "tts": {"BACKEND": "pipeline.tts.fake.Fake"},
         },
-        "strange": {"llm": {"BACKEND": "x.Z", "OPTIONS": {"weights": "no-such"}}},
     }
     settings.ENGINES = settings.PROFILES["small"]
 
@@ -750,9 +776,8 @@ def test_a_profile_brings_what_its_engines_need(shelf: Shelf, data: Path, tmp_pa
     shelf.joined_source()
     shelf.copy_to(data)
     assert is_present(shelf) is False
-    said = command("--profile")
+    command("--profile")
     assert is_present(shelf) is True
-    assert f"{tmp_path / 'ours.gguf'} is a path on this machine: nothing to fetch." in said
     assert command("--profile", "small").endswith("tiny is already here.\n")
     with pytest.raises(CommandError, match="no weights “no-such”"):
         command("--profile", "strange")

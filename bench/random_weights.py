@@ -1,0 +1,141 @@
+"""Random weights of full size, where the real ones cannot be had.
+
+``python -m bench.random_weights FOLDER [bloomz-1b1] [whisper-medium] [faster-whisper-medium]``
+writes them into FOLDER. They take the time and the memory of the real ones, and say nonsense:
+BLOOM's words are made of syllables, so that the nonsense can be spoken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+BLOOM = {"vocab_size": 250_880, "hidden_size": 1536, "n_layer": 24, "n_head": 16}
+WORDS = 250_680  # the tokenizer's; the rest of the vocabulary is never used
+SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
+
+WHISPER = {
+    "n_mels": 80, "n_vocab": 51_865,
+    "n_audio_ctx": 1500, "n_audio_state": 1024, "n_audio_head": 16, "n_audio_layer": 24,
+    "n_text_ctx": 448, "n_text_state": 1024, "n_text_head": 16, "n_text_layer": 24,
+}  # fmt: skip
+
+
+def bloomz(folder: Path) -> None:
+    """A folder as the hub's `bigscience/bloomz-1b1`, in float16 as there."""
+    from transformers import BloomConfig, BloomForCausalLM
+
+    model = BloomForCausalLM(BloomConfig(**BLOOM, bos_token_id=1, eos_token_id=2, pad_token_id=3))
+    # Or the output, which is the embedding again, would be the last token for ever.
+    torch.nn.init.constant_(model.transformer.word_embeddings_layernorm.weight, 0.05)
+    model.half().save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(syllables()), "utf-8")
+    settings = {"tokenizer_class": "BloomTokenizerFast", "eos_token": "</s>", "pad_token": "<pad>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def syllables() -> dict[str, Any]:
+    """A `tokenizer.json` that reads bytes and writes syllables; split into words as BLOOM's."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    merges = ["e s", "Ġ d"]  # llama.cpp refuses to do with none
+    words = [*SPECIAL, *sorted(ByteLevel.alphabet()), *(m.replace(" ", "") for m in merges)]
+    parts = [consonant + vowel for consonant in "bcdfglmnprstv" for vowel in "aeiou"]
+    made = ("".join(word) for length in (2, 3) for word in product(parts, repeat=length))
+    words += [f"Ġ{word}" for word, _room in zip(made, range(WORDS - len(words)), strict=False)]
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": r" ?[^(\s|[.,!?…。，、।۔،])]+"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    options = {"add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    byte_level = {"type": "ByteLevel", **options}
+    added = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": index, "content": word, "special": True, **added}
+            for index, word in enumerate(SPECIAL)
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+        "post_processor": byte_level,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "vocab": {word: index for index, word in enumerate(words)},
+            "merges": merges,
+        },
+    }
+
+
+def whisper(folder: Path) -> None:
+    """`medium.pt`, as openai-whisper keeps it: float16."""
+    from whisper.model import ModelDimensions, Whisper
+
+    model = Whisper(ModelDimensions(**WHISPER))
+    torch.nn.init.normal_(model.decoder.positional_embedding, std=0.02)  # left as memory was
+    checkpoint = {"dims": WHISPER, "model_state_dict": model.half().state_dict()}
+    torch.save(checkpoint, folder / "medium.pt")
+
+
+def faster_whisper(folder: Path) -> None:
+    """A folder as the hub's `Systran/faster-whisper-medium`: CTranslate2, float16."""
+    import shutil
+
+    from ctranslate2.converters import TransformersConverter
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    from bench.setup import WEIGHTS
+
+    width, heads, layers = WHISPER["n_audio_state"], WHISPER["n_audio_head"], 24
+    config = WhisperConfig(
+        vocab_size=WHISPER["n_vocab"],
+        d_model=width,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        encoder_attention_heads=heads,
+        decoder_attention_heads=heads,
+        encoder_ffn_dim=4 * width,
+        decoder_ffn_dim=4 * width,
+    )
+    source = folder / "transformers"
+    WhisperForConditionalGeneration(config).save_pretrained(source)
+    # All multilingual Whispers but large-v3 share one tokenizer.
+    shutil.copy(WEIGHTS / "whisper-base" / "tokenizer.json", source)
+    converter = TransformersConverter(str(source), copy_files=["tokenizer.json"])
+    converter.convert(str(folder), quantization="float16", force=True)
+    shutil.rmtree(source)
+
+
+KINDS = {"bloomz-1b1": bloomz, "whisper-medium": whisper, "faster-whisper-medium": faster_whisper}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("kinds", nargs="*", choices=KINDS, default=["bloomz-1b1"])
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    for kind in arguments.kinds:
+        folder = arguments.folder / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        KINDS[kind](folder)
+        print(folder)
+
+
+if __name__ == "__main__":
+    main()
