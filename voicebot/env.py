@@ -54,12 +54,12 @@ def names(name: str, default: str) -> list[str]:
 
 
 def mapping(name: str) -> dict[str, Any]:
-    """A JSON object."""
+    """A JSON object, never shown: it may hold a key."""
     value = text(name, "{}")
     try:
         parsed = json.loads(value)
     except ValueError as exc:
-        raise ImproperlyConfigured(f"{name}={value!r} is not JSON: {exc}.") from None
+        raise ImproperlyConfigured(f"{name} is not JSON: {exc}.") from None
     if not isinstance(parsed, dict):
-        raise ImproperlyConfigured(f"{name}={value!r} is not a JSON object.")
+        raise ImproperlyConfigured(f"{name} is not a JSON object.")
     return parsed

@@ -12,6 +12,14 @@ from voicebot import env
 
 Entry = dict[str, Any]
 
+FALLBACK = "pipeline.tts.fallback.Fallback"
+
+KOKORO: Entry = {
+    "BACKEND": "pipeline.tts.kokoro.Kokoro",
+    "OPTIONS": {"weights": "kokoro-82m-int8"},
+}
+EDGE: Entry = {"BACKEND": "pipeline.tts.edge.Edge", "OPTIONS": {}}
+
 PROFILES: dict[str, dict[str, Entry]] = {
     # Small real weights that package registries carry: nothing to sign up for, nothing leaves
     # the machine, first answer minutes after the clone.
@@ -24,25 +32,53 @@ PROFILES: dict[str, dict[str, Entry]] = {
             "BACKEND": "pipeline.llm.llama_cpp.LlamaCpp",
             "OPTIONS": {"weights": "gemma-3-270m-q4"},
         },
-        "tts": {
-            "BACKEND": "pipeline.tts.kokoro.Kokoro",
-            "OPTIONS": {"weights": "kokoro-82m-int8"},
+        "tts": KOKORO,
+    },
+    # Whisper medium and bloomz-1b1 on the fastest runtimes for plain processors.
+    "standard": {
+        "stt": {
+            "BACKEND": "pipeline.stt.faster_whisper.FasterWhisper",
+            "OPTIONS": {"weights": "whisper-medium"},
         },
+        "llm": {
+            "BACKEND": "pipeline.llm.llama_cpp.LlamaCpp",
+            "OPTIONS": {"weights": "bloomz-1b1-q4", "prompt": "instruction"},
+        },
+        # Offline there is Kokoro alone: see `engines`.
+        "tts": {"BACKEND": FALLBACK, "OPTIONS": {"engines": [EDGE, KOKORO]}},
+    },
+    # The same models on the packages of their authors: slow, and the yardstick.
+    "reference": {
+        "stt": {"BACKEND": "pipeline.stt.whisper.Whisper", "OPTIONS": {"weights": "medium"}},
+        "llm": {
+            "BACKEND": "pipeline.llm.transformers.Transformers",
+            "OPTIONS": {"weights": "bloomz-1b1", "prompt": "instruction"},
+        },
+        "tts": EDGE,
     },
 }
 
 
-def engines(profile: str) -> dict[str, Entry]:
+def engines(profile: str, *, offline: bool) -> dict[str, Entry]:
     """The ``ENGINES`` setting of ``profile``, the environment's overrides applied.
 
-    Speech is always cached: the engine that speaks is wrapped by the one that remembers.
+    Speech is always cached: each engine that speaks is wrapped by one that remembers. ``offline``
+    chooses what `standard` speaks with; where nothing local is at hand to choose, as in
+    `reference`, the system check has the last word.
     """
-    chosen = {role: _overridden(role, entry) for role, entry in PROFILES[profile].items()}
-    chosen["tts"] = {
-        "BACKEND": "cache.tts.CachedTextToSpeech",
-        "OPTIONS": {"engine": chosen["tts"]},
-    }
-    return chosen
+    chosen = dict(PROFILES[profile])
+    if offline and chosen["tts"]["BACKEND"] == FALLBACK:
+        chosen["tts"] = chosen["tts"]["OPTIONS"]["engines"][-1]
+    chosen = {role: _overridden(role, entry) for role, entry in chosen.items()}
+    return {**chosen, "tts": _remembering(chosen["tts"])}
+
+
+def _remembering(entry: Entry) -> Entry:
+    """``entry`` behind the speech cache; of several engines, each, as they sound different."""
+    if entry["BACKEND"] == FALLBACK:
+        inner = [_remembering(engine) for engine in entry["OPTIONS"].get("engines", [])]
+        return {**entry, "OPTIONS": {**entry["OPTIONS"], "engines": inner}}
+    return {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": entry}}
 
 
 def _overridden(role: str, entry: Entry) -> Entry:

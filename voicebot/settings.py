@@ -28,17 +28,20 @@ try:
 except OSError as exc:
     raise ImproperlyConfigured(f"VOICEBOT_DATA_DIR={VOICEBOT_DATA_DIR}: {exc.strerror}.") from exc
 
-VOICEBOT_PROFILE = env.choice("VOICEBOT_PROFILE", "embedded", profiles.PROFILES)
-PROFILES = profiles.PROFILES
-ENGINES: dict[str, dict[str, Any]] = profiles.engines(VOICEBOT_PROFILE)
-
 # Fails closed: no engine may send anything out unless this is 0.
 VOICEBOT_OFFLINE = env.flag("VOICEBOT_OFFLINE", default=True)
 if VOICEBOT_OFFLINE:
     # Read by the libraries on import, hence before any of them.
     os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+VOICEBOT_PROFILE = env.choice("VOICEBOT_PROFILE", "embedded", profiles.PROFILES)
+PROFILES = profiles.PROFILES
+ENGINES: dict[str, dict[str, Any]] = profiles.engines(VOICEBOT_PROFILE, offline=VOICEBOT_OFFLINE)
+
 HF_TOKEN = env.text("HF_TOKEN")
+
+# Servers of one's own: what an engine sends them does not leave the house.
+VOICEBOT_OWN_HOSTS = env.names("VOICEBOT_OWN_HOSTS", "")
 
 VOICEBOT_LANGUAGE = env.text("VOICEBOT_LANGUAGE", "fr")
 VOICEBOT_MAX_UTTERANCE_S = env.integer("VOICEBOT_MAX_UTTERANCE_S", 60, minimum=1)
@@ -170,7 +173,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"filters": ["bugs"]},
-        # A line per utterance of its own would say less than ours.
+        # Their line per utterance or request would say less than ours.
         "faster_whisper": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
     },
 }

@@ -78,12 +78,12 @@ def test_reads(
 @pytest.mark.parametrize(
     ("read", "value", "said"),
     [
-        (lambda: env.flag(NAME, default=True), "maybe", "'maybe' is neither 1 nor 0."),
-        (lambda: env.integer(NAME, 7, minimum=0), "7.5", "'7.5' is not a whole number."),
-        (lambda: env.integer(NAME, 7, minimum=1), "0", "0 is below 1."),
-        (lambda: env.choice(NAME, "a", {"b", "a"}), "c", "'c' is not one of a, b."),
-        (lambda: env.mapping(NAME), "{slots: 2}", "'{slots: 2}' is not JSON: "),
-        (lambda: env.mapping(NAME), "[2]", "'[2]' is not a JSON object."),
+        (lambda: env.flag(NAME, default=True), "maybe", "='maybe' is neither 1 nor 0."),
+        (lambda: env.integer(NAME, 7, minimum=0), "7.5", "='7.5' is not a whole number."),
+        (lambda: env.integer(NAME, 7, minimum=1), "0", "=0 is below 1."),
+        (lambda: env.choice(NAME, "a", {"b", "a"}), "c", "='c' is not one of a, b."),
+        (lambda: env.mapping(NAME), "{slots: 2}", " is not JSON: "),
+        (lambda: env.mapping(NAME), "[2]", " is not a JSON object."),
     ],
 )
 def test_refuses_by_name(
@@ -92,14 +92,14 @@ def test_refuses_by_name(
     monkeypatch.setenv(NAME, value)
     with pytest.raises(ImproperlyConfigured) as caught:
         read()
-    assert str(caught.value).startswith(f"{NAME}={said}")
+    assert str(caught.value).startswith(f"{NAME}{said}")
 
 
 # --- Profiles ----------------------------------------------------------------------------------
 
 
 def test_a_profile_as_it_is() -> None:
-    chosen = profiles.engines("embedded")
+    chosen = profiles.engines("embedded", offline=True)
     assert (chosen["stt"], chosen["llm"]) == (EMBEDDED["stt"], EMBEDDED["llm"])
     assert chosen["tts"] == {
         "BACKEND": "cache.tts.CachedTextToSpeech",
@@ -110,7 +110,7 @@ def test_a_profile_as_it_is() -> None:
 def test_options_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEBOT_STT_OPTIONS", '{"slots": 2}')
     monkeypatch.setenv("VOICEBOT_TTS_OPTIONS", '{"weights": "/mine"}')
-    chosen = profiles.engines("embedded")
+    chosen = profiles.engines("embedded", offline=True)
     assert chosen["stt"]["OPTIONS"] == {"weights": "whisper-base", "slots": 2}
     assert chosen["tts"]["OPTIONS"]["engine"]["OPTIONS"] == {"weights": "/mine"}
     assert chosen["llm"] == EMBEDDED["llm"]
@@ -119,12 +119,12 @@ def test_options_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_engine_has_options_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEBOT_LLM_BACKEND", "pipeline.llm.fake.Fake")
-    assert profiles.engines("embedded")["llm"] == {
+    assert profiles.engines("embedded", offline=True)["llm"] == {
         "BACKEND": "pipeline.llm.fake.Fake",
         "OPTIONS": {},
     }
     monkeypatch.setenv("VOICEBOT_LLM_OPTIONS", '{"slots": 4}')
-    assert profiles.engines("embedded")["llm"]["OPTIONS"] == {"slots": 4}
+    assert profiles.engines("embedded", offline=True)["llm"]["OPTIONS"] == {"slots": 4}
 
 
 # --- Settings ----------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def test_malformed_values_stop_the_start_by_name(tmp_path: Path) -> None:
     output, errors = python(EACH_ALONE, tmp_path).communicate()
     assert not errors
     for name, said in zip(MALFORMED, output.splitlines(), strict=True):
-        assert said.startswith(f"ImproperlyConfigured {name}=")
+        assert said.startswith((f"ImproperlyConfigured {name}=", f"ImproperlyConfigured {name} "))
 
 
 PRINT_KEY = "from voicebot.settings import SECRET_KEY; print(SECRET_KEY)"
