@@ -2,15 +2,18 @@
 
 ``python -m bench.random_weights FOLDER [bloomz-1b1] [whisper-medium] [faster-whisper-medium]``
 writes them into FOLDER. They take the time and the memory of the real ones, and say nonsense:
-BLOOM's words are made of syllables, so that the nonsense can be spoken.
+BLOOM's words are made of syllables, so that the nonsense can be spoken, and Whisper hears the same
+question in whatever it is given, so that all runtimes decode as many tokens.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,6 +22,7 @@ BLOOM = {"vocab_size": 250_880, "hidden_size": 1536, "n_layer": 24, "n_head": 16
 WORDS = 250_680  # the tokenizer's; the rest of the vocabulary is never used
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
 
+QUESTION = " Quelle est la capitale de l'Italie ?"
 WHISPER = {
     "n_mels": 80, "n_vocab": 51_865,
     "n_audio_ctx": 1500, "n_audio_state": 1024, "n_audio_head": 16, "n_audio_layer": 24,
@@ -82,20 +86,43 @@ def syllables() -> dict[str, Any]:
     }
 
 
+def heard(embeddings: torch.Tensor) -> torch.Tensor:
+    """Positions of the decoder that make it hear ``QUESTION``, whatever it is given.
+
+    Each position is the embedding of the token that follows, which is then the likeliest.
+    ``embeddings`` is of shape ``(vocabulary, width)``, the result ``(positions, width)``.
+    """
+    from tokenizers import Tokenizer
+
+    from bench.setup import WEIGHTS
+
+    # All multilingual Whispers but large-v3 share one tokenizer.
+    tokenizer = Tokenizer.from_file(str(WEIGHTS / "whisper-base" / "tokenizer.json"))
+    # After <|startoftranscript|>; in place of the last there is "from 0.00 s", which is its
+    # neighbour and no word of the tokenizer.
+    prompt = ["<|fr|>", "<|transcribe|>", "<|notimestamps|>"]
+    tokens = [tokenizer.token_to_id(token) for token in prompt]
+    tokens[-1] += 1
+    tokens += tokenizer.encode(QUESTION, add_special_tokens=False).ids
+    end = tokenizer.token_to_id("<|endoftext|>")
+    tokens += [end] * (WHISPER["n_text_ctx"] - len(tokens))
+    # So large that what 24 layers add, a hundred or so, does not matter.
+    return torch.nn.functional.normalize(embeddings[tokens], dim=1) * 3000
+
+
 def whisper(folder: Path) -> None:
     """`medium.pt`, as openai-whisper keeps it: float16."""
     from whisper.model import ModelDimensions, Whisper
 
     model = Whisper(ModelDimensions(**WHISPER))
-    torch.nn.init.normal_(model.decoder.positional_embedding, std=0.02)  # left as memory was
+    with torch.no_grad():
+        model.decoder.positional_embedding.copy_(heard(model.decoder.token_embedding.weight))
     checkpoint = {"dims": WHISPER, "model_state_dict": model.half().state_dict()}
     torch.save(checkpoint, folder / "medium.pt")
 
 
 def faster_whisper(folder: Path) -> None:
     """A folder as the hub's `Systran/faster-whisper-medium`: CTranslate2, float16."""
-    import shutil
-
     from ctranslate2.converters import TransformersConverter
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
@@ -112,13 +139,15 @@ def faster_whisper(folder: Path) -> None:
         encoder_ffn_dim=4 * width,
         decoder_ffn_dim=4 * width,
     )
-    source = folder / "transformers"
-    WhisperForConditionalGeneration(config).save_pretrained(source)
-    # All multilingual Whispers but large-v3 share one tokenizer.
-    shutil.copy(WEIGHTS / "whisper-base" / "tokenizer.json", source)
-    converter = TransformersConverter(str(source), copy_files=["tokenizer.json"])
-    converter.convert(str(folder), quantization="float16", force=True)
-    shutil.rmtree(source)
+    model = WhisperForConditionalGeneration(config)
+    decoder = model.model.decoder
+    with torch.no_grad():
+        decoder.embed_positions.weight.copy_(heard(decoder.embed_tokens.weight))
+    with TemporaryDirectory(dir=folder.parent) as source:
+        model.save_pretrained(source)
+        shutil.copy(WEIGHTS / "whisper-base" / "tokenizer.json", source)
+        converter = TransformersConverter(source, copy_files=["tokenizer.json"])
+        converter.convert(str(folder), quantization="float16", force=True)
 
 
 KINDS = {"bloomz-1b1": bloomz, "whisper-medium": whisper, "faster-whisper-medium": faster_whisper}

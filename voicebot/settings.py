@@ -175,6 +175,7 @@ LOGGING = {
         "django.request": {"filters": ["bugs"]},
         # Their line per utterance or request would say less than ours.
         "faster_whisper": {"level": "WARNING"},
+        "gguf": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
     },
 }
