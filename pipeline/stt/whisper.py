@@ -85,6 +85,10 @@ class Whisper(Weighted, Gated):
             return ["en"]
         return list(LANGUAGES)[: self._model.num_languages]
 
+    @property
+    def needs(self) -> Collection[str]:
+        return () if self.weights in SIZES else super().needs  # the package fetches them itself
+
     def missing(self) -> str | None:
         if missing := super().missing():
             return missing

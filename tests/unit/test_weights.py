@@ -747,6 +747,10 @@ def profiles(settings: Settings, tmp_path: Path) -> None:
             "llm": {"BACKEND": llama, "OPTIONS": {"weights": "no-such"}},
             "tts": {"BACKEND": "pipeline.tts.fake.Fake"},
         },
+        "lacking": {
+            **small,
+            "llm": {"BACKEND": llama, "OPTIONS": {"weights": str(tmp_path / "none.gguf")}},
+        },
     }
     settings.ENGINES = settings.PROFILES["small"]
 
@@ -781,6 +785,9 @@ def test_a_profile_brings_what_its_engines_need(shelf: Shelf, data: Path, tmp_pa
     assert command("--profile", "small").endswith("tiny is already here.\n")
     with pytest.raises(CommandError, match="no weights “no-such”"):
         command("--profile", "strange")
+    # Files of one's own are not fetched, and are missed all the same.
+    with pytest.raises(CommandError, match=r"There is no file .*none\.gguf"):
+        command("--profile", "lacking")
 
 
 def test_verify_and_force_mend(shelf: Shelf, data: Path) -> None:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from pipeline import weights as store
+from pipeline.base import Engine
 from pipeline.engines import Engines
 from pipeline.errors import EngineUnavailable, InvalidEngineError
 from pipeline.weights import Progress, Weights, WeightsError
@@ -51,20 +52,25 @@ class Command(BaseCommand):
             if not ids and profile is None and not verify:
                 self._list()
                 return
-            wanted = [*ids, *(self._needed_by(profile) if profile else [])]
+            engines = self._engines(profile) if profile else []
+            wanted = [*ids, *(needed for engine in engines for needed in engine.needs)]
             chosen = [store.find(weights_id) for weights_id in dict.fromkeys(wanted)]
             if verify:
                 self._verify(chosen or [known for known in store.catalogue() if known.present])
-            else:
-                self._fetch(chosen, force=force)
+                return
+            failures = self._fetch(chosen, force=force)
+            # What an engine brings itself, or is given, is told here as well.
+            others = (engine.missing() for engine in engines if not engine.needs)
+            if failures := [*failures, *filter(None, others)]:
+                raise CommandError("\n".join(failures))
         except (WeightsError, EngineUnavailable, InvalidEngineError) as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:
             text = _("Interrupted. The same command goes on from what is complete.")
             raise CommandError(text, returncode=INTERRUPTED) from None
 
-    def _fetch(self, chosen: Sequence[Weights], *, force: bool) -> None:
-        """All that can be had, before it says what could not."""
+    def _fetch(self, chosen: Sequence[Weights], *, force: bool) -> list[str]:
+        """Fetch all that can be had; why the rest cannot."""
         failures = []
         for weights in chosen:
             if weights.present and not force:
@@ -78,16 +84,15 @@ class Command(BaseCommand):
                 continue
             values = {"id": weights.id, "folder": weights.directory}
             self.stdout.write(_("%(id)s is in %(folder)s.") % values)
-        if failures:
-            raise CommandError("\n".join(failures))
+        return failures
 
     def _verify(self, chosen: Sequence[Weights]) -> None:
         for weights in chosen:
             store.verify(weights)
             self.stdout.write(_("%(id)s is as it should be.") % {"id": weights.id})
 
-    def _needed_by(self, profile: str | Literal[True]) -> list[str]:
-        return _needs(settings.ENGINES if profile is True else settings.PROFILES[profile])
+    def _engines(self, profile: str | Literal[True]) -> list[Engine]:
+        return _engines(settings.ENGINES if profile is True else settings.PROFILES[profile])
 
     def _list(self) -> None:
         titles = (_("ID"), _("SIZE"), _("LICENCE"), _("SOURCES"), _("HERE"), _("PROFILES"))
@@ -155,7 +160,7 @@ def _row(weights: Weights) -> tuple[str, str, str, str, str, str]:
     profiles = [
         name
         for name, configuration in settings.PROFILES.items()
-        if weights.id in _needs(configuration)
+        if any(weights.id in engine.needs for engine in _engines(configuration))
     ]
     return (
         weights.id,
@@ -167,8 +172,8 @@ def _row(weights: Weights) -> tuple[str, str, str, str, str, str]:
     )
 
 
-def _needs(configuration: Mapping[str, Any]) -> list[str]:
-    return [weights for _role, engine in Engines(configuration) for weights in engine.needs]
+def _engines(configuration: Mapping[str, Any]) -> list[Engine]:
+    return [engine for _role, engine in Engines(configuration)]
 
 
 def _megabytes(size_bytes: int) -> str:
