@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 
+import jiwer
+import numpy as np
 import pytest
+from ctranslate2 import StorageView
 
-from pipeline.audio import Audio
+from bench.recordings import recordings, words
+from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.engines import Engines
 from pipeline.stt.base import SpeechToText
 from pipeline.stt.faster_whisper import FasterWhisper
+from pipeline.stt.listening import Heard
 from tests.engines.gated import GatedContract
 from tests.settings import WEIGHTS
 
@@ -33,3 +38,51 @@ class TestFasterWhisper(GatedContract):
         digest = hashlib.sha256((folder / "model.bin").read_bytes()).hexdigest()
         assert own.identity == {**engine.identity, "weights": str(folder), "sha256": digest}
         assert engine.identity["sha256"] == digest
+
+
+class Looping(FasterWhisper):
+    """Takes whatever it hears first for a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[int] = []
+
+    def _decode_short(
+        self, encoded: StorageView, duration: float, language: str
+    ) -> tuple[Heard, bool]:
+        self.frames.append(encoded.shape[1])
+        heard, ended = super()._decode_short(encoded, duration, language)
+        return heard, ended and len(self.frames) > 1
+
+
+def test_a_loop_is_heard_again_in_30_s() -> None:
+    engine = Looping()
+    transcript = engine.transcribe(recordings("questions")[0].audio, language="fr")
+    assert engine.frames == [500, 1500]  # of 20 ms
+    assert transcript.text
+
+
+def test_hears_as_well_in_a_window_as_in_30_s(
+    embedded: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = [*recordings("questions")[::3], *recordings("fr")[::6]]
+
+    def error_rate() -> float:
+        heard = (embedded.stt.transcribe(r.audio, language="fr").text for r in sample)
+        return jiwer.wer([words(r.text) for r in sample], [words(text) for text in heard])
+
+    windowed = error_rate()
+    monkeypatch.setattr("pipeline.stt.faster_whisper.LEAST_S", 30.0)
+    assert windowed <= error_rate() + 0.05
+
+
+def test_long_speech_is_heard_in_pieces(embedded: Engines) -> None:
+    said = recordings("fr")[:9]
+    pause = SAMPLE_RATE // 2
+    audio = Audio(np.concatenate([np.pad(r.audio.samples, (0, pause)) for r in said]), SAMPLE_RATE)
+    assert audio.duration > 26
+    transcript = embedded.stt.transcribe(audio, language="fr")
+    assert jiwer.wer(words(" ".join(r.text for r in said)), words(transcript.text)) < 0.3
+    times = [time for segment in transcript.segments for time in (segment.start, segment.end)]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(audio.duration - 0.5, abs=1.0)

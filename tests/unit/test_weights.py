@@ -762,9 +762,9 @@ def test_the_list(shelf: Shelf, data: Path) -> None:
     assert shelf.tiny
     titles, row = (line.split() for line in command().splitlines())
     assert titles == ["ID", "SIZE", "LICENCE", "SOURCES", "HERE", "PROFILES"]
-    assert row == ["tiny", "0", "MB", "MIT", "one", "no", "small"]
+    assert row == ["tiny", "0", "MB", "MIT", "one", "no", "small,", "lacking"]
     command("tiny")
-    assert command().splitlines()[1].split()[-2:] == ["yes", "small"]
+    assert command().splitlines()[1].split()[-3:] == ["yes", "small,", "lacking"]
 
 
 def test_fetching_twice_is_one_line(shelf: Shelf, data: Path) -> None:
