@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import defaults
 from rest_framework import exceptions as drf
+from rest_framework.request import Request
 
 from api.middleware import META
 from pipeline import errors
@@ -138,6 +139,15 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | N
     if isinstance(exc, drf.APIException | errors.PipelineError):
         return Problem(exc)
     return None
+
+
+def failure(exc: Exception, request: Request) -> Problem:
+    """What to tell of an error that an answer met after its beginning, which is logged."""
+    problem = exception_handler(exc, {"request": request})
+    if problem is None:
+        logger.error("Request %s failed.", request.META[META], exc_info=exc)
+        problem = Problem(InternalError())
+    return problem
 
 
 # Outside the views, too, whoever asked the API is answered in JSON: see voicebot.urls.

@@ -38,7 +38,36 @@ class WaveRenderer(WavRenderer):
     media_type = "audio/wave"
 
 
-WAV_OR_JSON = [WavRenderer, XWavRenderer, WaveRenderer, JSONRenderer]
+class StreamRenderer(BaseRenderer):
+    """What ``api.encoders`` writes; only its name is needed, to choose it."""
+
+    charset = None
+    render_style = "binary"
+
+    def render(
+        self,
+        data: object,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        raise NotImplementedError
+
+
+class L16Renderer(StreamRenderer):
+    media_type = "audio/L16"
+    format = "l16"
+
+
+class EventsRenderer(StreamRenderer):
+    media_type = "text/event-stream"
+    format = "events"
+
+
+TURN_RENDERERS = [
+    *(WavRenderer, XWavRenderer, WaveRenderer),
+    JSONRenderer,
+    *(L16Renderer, EventsRenderer),
+]
 """WAV by all its names; it is also what ``*/*`` gets."""
 
 
@@ -66,25 +95,30 @@ class Negotiation(DefaultContentNegotiation):
                 _("This address answers in %(types)s.")
                 % {"types": ", ".join(renderer.media_type for renderer in renderers)}
             )
-        return chosen, chosen.media_type
+        return chosen
 
     def _preferred(
         self, request: Request, renderers: Sequence[BaseRenderer]
-    ) -> BaseRenderer | None:
+    ) -> tuple[BaseRenderer, str] | None:
+        """The best of ``renderers``, and what the client said of it, with its parameters."""
         if wanted := request.query_params.get("format"):
-            return next((r for r in renderers if r.format == wanted), None)
+            return next(((r, r.media_type) for r in renderers if r.format == wanted), None)
         try:
             accepted = [MediaType(part) for part in request.headers.get("Accept", "*/*").split(",")]
         except ValueError:  # it is no list of media types
             return None
 
-        def rank(renderer: BaseRenderer) -> tuple[float, int]:
-            main, _slash, sub = renderer.media_type.partition("/")
+        def nearest(renderer: BaseRenderer) -> MediaType:
+            offered = MediaType(renderer.media_type)
             fitting = [
-                a for a in accepted if a.main_type in ("*", main) and a.sub_type in ("*", sub)
+                a
+                for a in accepted
+                if a.main_type in ("*", offered.main_type) and a.sub_type in ("*", offered.sub_type)
             ]
-            nearest = max(fitting, key=lambda a: a.specificity, default=MediaType("*/*;q=0"))
-            return nearest.quality, nearest.specificity
+            return max(fitting, key=lambda a: a.specificity, default=MediaType("*/*;q=0"))
+
+        def rank(renderer: BaseRenderer) -> tuple[float, int]:
+            return nearest(renderer).quality, nearest(renderer).specificity
 
         best = max(renderers, key=rank)
-        return best if rank(best)[0] > 0 else None
+        return (best, str(nearest(best))) if rank(best)[0] > 0 else None

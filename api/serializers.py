@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,13 +10,19 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.reverse import reverse
 
 from api.exceptions import UploadTooLarge
+from api.middleware import META
 from pipeline.engines import engines
-from pipeline.tts.base import Voice
-from pipeline.turn import Turn
+from pipeline.tts.base import Speech, Voice
+from pipeline.turn import Times, Turn
 
 DETECTED = "auto"
+
+MAX_SENTENCES = 50
+"""In one speech address: 3 KB, which every server and proxy takes."""
 
 
 def primary_language(tag: str) -> str:
@@ -24,7 +30,13 @@ def primary_language(tag: str) -> str:
     return tag.strip().lower().replace("_", "-").partition("-")[0]
 
 
-class Question(serializers.Serializer[None]):
+class Wishes(serializers.Serializer[None]):
+    """What may be asked for in the form, in the address or in ``Accept``."""
+
+    stream = serializers.BooleanField(default=False)
+
+
+class Question(Wishes):
     """A spoken question, as a form."""
 
     audio = serializers.FileField(
@@ -76,35 +88,47 @@ def speech_engines(turn: Turn) -> list[str]:
     return list(dict.fromkeys(speech.engine for speech in turn.speeches))
 
 
-def turn_json(
-    turn: Turn,
-    *,
-    request_id: str,
-    times: Mapping[str, float],
-    speech_url: str | None,
-    sentence_urls: list[str | None],
-) -> dict[str, Any]:
-    """``times`` in seconds; the URLs are None for speech that is not kept."""
+def times_json(times: Times, decoded_s: float) -> dict[str, float]:
+    """In seconds; for the client, decoding is part of the wait."""
     return {
-        "id": request_id,
+        "decode": decoded_s,
+        **asdict(times),
+        "first_audio": times.first_audio + decoded_s,
+        "total": times.total + decoded_s,
+    }
+
+
+def speech_url(request: Request, speeches: Sequence[Speech]) -> str | None:
+    """Where ``speeches`` are heard again, one after the other; None when one is not kept."""
+    keys = [speech.key for speech in speeches if speech.key]
+    if not len(keys) == len(speeches) <= MAX_SENTENCES:
+        return None
+    return reverse("api:speech", kwargs={"keys": keys}, request=request)
+
+
+def sentence_json(request: Request, speech: Speech) -> dict[str, Any]:
+    return {
+        "text": speech.text,
+        "duration": round(speech.audio.duration, 3),
+        "voice": speech.voice,
+        "engine": speech.engine,
+        "cache": speech.cache,
+        "url": speech_url(request, [speech]),
+    }
+
+
+def turn_json(request: Request, turn: Turn, decoded_s: float) -> dict[str, Any]:
+    times = times_json(turn.times, decoded_s)
+    return {
+        "id": request.META[META],
         "language": turn.transcript.language,
         "transcript": asdict(turn.transcript),
         "reply": turn.reply,
         "speech": {
-            "url": speech_url,
+            "url": speech_url(request, turn.speeches),
             "duration": round(turn.duration, 3),
             "voice": turn.speeches[0].voice,
-            "sentences": [
-                {
-                    "text": speech.text,
-                    "duration": round(speech.audio.duration, 3),
-                    "voice": speech.voice,
-                    "engine": speech.engine,
-                    "cache": speech.cache,
-                    "url": url,
-                }
-                for speech, url in zip(turn.speeches, sentence_urls, strict=True)
-            ],
+            "sentences": [sentence_json(request, speech) for speech in turn.speeches],
         },
         "times": {name: round(seconds, 4) for name, seconds in times.items()},
         "cache": cache_json(turn),

@@ -4,6 +4,7 @@ a redirect would lose the recording that came with the request."""
 from django.urls import URLPattern, path, register_converter
 
 from api import health, views
+from api.serializers import MAX_SENTENCES
 
 app_name = "api"
 
@@ -11,7 +12,7 @@ app_name = "api"
 class Keys:
     """Addresses of cached sentences, in the order they are spoken, joined by ``+``."""
 
-    regex = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{views.MAX_SENTENCES - 1}}}"
+    regex = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{MAX_SENTENCES - 1}}}"
 
     def to_python(self, value: str) -> list[str]:
         return value.split("+")

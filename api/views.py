@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Generator
+from contextlib import closing
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponseBase
+from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http.request import MediaType
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from api import headers
-from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound
+from api import headers, streaming
+from api.encoders import L16, Encoder, Events, Wav
+from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound, failure
 from api.limits import WholeUploads, check_declared
 from api.middleware import META
-from api.renderers import WAV_OR_JSON, Negotiation
+from api.renderers import TURN_RENDERERS, Negotiation
 from api.serializers import (
     Question,
+    Wishes,
     cache_json,
     outbound_json,
     primary_language,
     speech_engines,
+    times_json,
     turn_json,
     voice_json,
 )
@@ -35,12 +39,14 @@ from cache.models import CachedSpeech
 from cache.ranges import ranged_response
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
-from pipeline.turn import Turn, events, take
+from pipeline.turn import Done, Event, Turn, events, take
 
 logger = logging.getLogger(__name__)
 
-MAX_SENTENCES = 50
-"""In one speech address: 3 KB, which every server and proxy takes."""
+CLIENT_GONE = 499
+"""The status in the log, as in nginx's: nobody was there to be sent one."""
+
+FILENAME = {"Content-Disposition": 'inline; filename="answer.wav"'}
 
 
 class ApiView(APIView):
@@ -69,10 +75,10 @@ class VoicesView(ApiView):
 class VoiceView(ApiView):
     """A spoken question in, a spoken answer out."""
 
-    renderer_classes = WAV_OR_JSON
+    renderer_classes = TURN_RENDERERS
     upload_bytes = 0
+    decoded_s = 0.0
     turn: Turn | None = None
-    times: dict[str, float] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         check_declared(request.META.get("CONTENT_LENGTH"))
@@ -80,25 +86,47 @@ class VoiceView(ApiView):
         posted.upload_handlers = [WholeUploads(posted), *posted.upload_handlers]
         super().initial(request, *args, **kwargs)
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         question = Question(data=request.data)
         question.is_valid(raise_exception=True)
         asked = question.validated_data
         self.upload_bytes = asked["audio"].size
+        encoder = self._encoder(request, asked["stream"])
         started = time.monotonic()
         utterance = decode(asked["audio"].read(), max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
-        decoded_s = time.monotonic() - started
-        turn = take(events(utterance, engines, language=asked["language"], voice=asked["voice"]))
-        times = {"decode": decoded_s, **asdict(turn.times)}
-        # For the client, decoding is part of the wait.
-        times["first_audio"] += decoded_s
-        times["total"] += decoded_s
-        self.turn, self.times = turn, times
+        self.decoded_s = time.monotonic() - started
+        turn = events(
+            utterance,
+            engines,
+            language=asked["language"],
+            voice=asked["voice"],
+            eager=encoder is not None,
+        )
+        if encoder is None:
+            return self._whole(request, take(turn))
+        return self._streamed(request, turn, encoder(request, self.decoded_s))
+
+    def _encoder(self, request: Request, stream: bool) -> type[Encoder] | None:
+        """Of the answer, when it is to be sent while it is made."""
+        match request.accepted_renderer.format:
+            case "events":
+                return Events
+            case "l16":
+                return L16
+            case "wav":
+                accepted = MediaType(request.accepted_media_type).params
+                wishes = Wishes(data={**accepted, **request.query_params.dict()})
+                wishes.is_valid(raise_exception=True)
+                return Wav if stream or wishes.validated_data["stream"] else None
+        return None
+
+    def _whole(self, request: Request, turn: Turn) -> Response:
+        self.turn = turn
         if request.accepted_renderer.format == "wav":
             body: object = to_wav(turn.audio)
-            filename = {"Content-Disposition": 'inline; filename="answer.wav"'}
+            filename = FILENAME
         else:
-            body, filename = self._json(request, turn), {}
+            body, filename = turn_json(request, turn, self.decoded_s), {}
         return Response(
             body,
             headers={
@@ -108,40 +136,74 @@ class VoiceView(ApiView):
                 "X-Outbound": headers.per_stage(outbound_json(turn)),
                 "X-Speech-Engine": ", ".join(speech_engines(turn)),
                 "Content-Language": turn.transcript.language,
-                "Server-Timing": headers.server_timing(times),
+                "Server-Timing": headers.server_timing(times_json(turn.times, self.decoded_s)),
                 "Cache-Control": "no-store",
                 **filename,
             },
         )
 
-    def _json(self, request: Request, turn: Turn) -> dict[str, Any]:
-        keys = [speech.key for speech in turn.speeches if speech.key]
-        whole = len(keys) == len(turn.speeches) <= MAX_SENTENCES
-        return turn_json(
-            turn,
-            request_id=request.META[META],
-            times=self.times,
-            speech_url=speech_url(request, keys) if whole else None,
-            sentence_urls=[
-                speech_url(request, [speech.key]) if speech.key else None
-                for speech in turn.speeches
-            ],
+    def _streamed(
+        self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
+    ) -> StreamingHttpResponse:
+        body = streaming.body(request._request, self._chunks(request, turn, encoder))
+        return StreamingHttpResponse(
+            body,
+            content_type=encoder.content_type,
+            headers={
+                "X-Transcript": headers.encoded(encoder.transcript.text),
+                "X-Outbound": headers.per_stage({role: e.outbound for role, e in engines}),
+                "Content-Language": encoder.transcript.language,
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",  # nginx would keep it to itself until it is complete
+                **(FILENAME if isinstance(encoder, Wav) else {}),
+            },
         )
+
+    def _chunks(
+        self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
+    ) -> Generator[bytes, None, None]:
+        """The turn as ``encoder`` writes it, and its line in the log."""
+        begun = False
+        with closing(turn):
+            try:
+                for event in turn:
+                    if isinstance(event, Done):
+                        self.turn = event.turn
+                    chunk = encoder.encode(event)
+                    begun = begun or bool(chunk)
+                    yield chunk
+            except GeneratorExit:
+                self._log(request, CLIENT_GONE, "client_gone")
+                raise
+            except Exception as exc:
+                if not begun:
+                    raise  # to be answered as if nothing were streamed
+                problem = failure(exc, request)
+                self._log(request, 200, problem.code)
+                last = encoder.failure(problem)
+                if last is None:
+                    raise
+                yield last
+            else:
+                self._log(request, 200)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
-        self._log(request.META[META], response)
+        if not response.streaming:
+            code = response.code if isinstance(response, Problem) else None
+            self._log(request, response.status_code, code)
         return response
 
-    def _log(self, request_id: str, response: HttpResponseBase) -> None:
+    def _log(self, request: Request, status: int, code: str | None = None) -> None:
         """One line a turn: sizes and times, never what was said."""
         facts: dict[str, object] = {"upload_bytes": self.upload_bytes}
         if self.turn is None:
-            facts["code"] = response.code if isinstance(response, Problem) else None
+            facts["code"] = code
         else:
             left_machine = outbound_json(self.turn).items()
+            times = times_json(self.turn.times, self.decoded_s)
             facts |= {
                 "language": self.turn.transcript.language,
                 "transcript_chars": len(self.turn.transcript.text),
@@ -151,10 +213,10 @@ class VoiceView(ApiView):
                 "cache": self.turn.cache,
                 "speech_engine": ",".join(speech_engines(self.turn)),
                 "outbound": ",".join(role for role, left in left_machine if left) or "none",
-                **{f"{name}_s": f"{seconds:.3f}" for name, seconds in self.times.items()},
+                **{f"{name}_s": f"{seconds:.3f}" for name, seconds in times.items()},
             }
         line = " ".join(f"{name}={value}" for name, value in facts.items())
-        logger.info("turn %s status=%d %s", request_id, response.status_code, line)
+        logger.info("turn %s status=%d %s", request.META[META], status, line)
 
 
 class SpeechView(ApiView):
@@ -180,7 +242,3 @@ class SpeechView(ApiView):
             get_conditional_response(request._request, response["ETag"], response=response)
             or response
         )
-
-
-def speech_url(request: Request, keys: Sequence[str]) -> str:
-    return reverse("api:speech", kwargs={"keys": keys}, request=request)

@@ -25,13 +25,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
-__all__ = ["SAMPLE_RATE", "Audio", "decode", "from_wav", "to_wav"]
+__all__ = ["SAMPLE_RATE", "Audio", "decode", "from_wav", "open_wav", "to_wav"]
 
 SAMPLE_RATE: Final = 16_000
 """What speech recognition hears, in Hz."""
 
 _PCM16_SCALE: Final = 32768
 _WAV_HEADER: Final = struct.Struct("<4sI4s 4sIHHIIHH 4sI")  # RIFF, fmt and data
+_WAV_OPEN: Final = 0xFFFFFFFF  # the size of what is not known yet
 _SAMPLE_RATES: Final = range(8_000, 384_001)  # Hz
 _CHANNELS: Final = range(1, 9)
 _DECLARED_MARGIN: Final = 1.0  # seconds: encoders pad, and containers round
@@ -86,10 +87,12 @@ class Audio:
         pieces = [self.samples[:0], *_resample([frame], sample_rate)]
         return Audio(np.concatenate(pieces), sample_rate)
 
-    def pcm16(self) -> bytes:
-        """Signed 16-bit little-endian PCM, ``2 * n`` bytes; samples beyond [-1, 1] are clipped."""
+    def pcm16(self, *, big_endian: bool = False) -> bytes:
+        """Signed 16-bit PCM, ``2 * n`` bytes, little-endian as in WAV unless told otherwise;
+        samples beyond [-1, 1] are clipped."""
         scaled = np.rint(self.samples * _PCM16_SCALE)
-        return np.clip(scaled, -_PCM16_SCALE, _PCM16_SCALE - 1).astype("<i2").tobytes()
+        clipped = np.clip(scaled, -_PCM16_SCALE, _PCM16_SCALE - 1)
+        return clipped.astype(">i2" if big_endian else "<i2").tobytes()
 
     @classmethod
     def from_pcm16(cls, data: bytes, sample_rate: int) -> Audio:
@@ -118,15 +121,27 @@ def to_wav(chunks: Iterable[Audio]) -> bytes:
     return wav.getvalue()
 
 
+def open_wav(sample_rate: int) -> bytes:
+    """The beginning of a WAV that is written while it is made; ``Audio.pcm16`` goes on with it.
+
+    It says that it never ends: only for a stream, whose end is that of its connection.
+    """
+    return _WAV_HEADER.pack(*_wav_fields(sample_rate, _WAV_OPEN, _WAV_OPEN))
+
+
 def from_wav(data: bytes) -> Audio:
     """Read what ``to_wav`` wrote. Raises ``ValueError`` for anything else, or when damaged."""
     if len(data) >= _WAV_HEADER.size:
         fields = _WAV_HEADER.unpack_from(data)
         sample_rate, size_bytes = fields[7], len(data) - _WAV_HEADER.size
-        fmt = (16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-        if fields == (b"RIFF", len(data) - 8, b"WAVE", b"fmt ", *fmt, b"data", size_bytes):
+        if fields == _wav_fields(sample_rate, len(data) - 8, size_bytes):
             return Audio.from_pcm16(data[_WAV_HEADER.size :], sample_rate)
     raise ValueError("not a WAV we wrote, or a damaged one")
+
+
+def _wav_fields(sample_rate: int, riff_bytes: int, data_bytes: int) -> tuple[bytes | int, ...]:
+    fmt = (16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return b"RIFF", riff_bytes, b"WAVE", b"fmt ", *fmt, b"data", data_bytes
 
 
 def decode(data: bytes, *, max_duration: float) -> Audio:

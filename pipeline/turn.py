@@ -75,64 +75,10 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    times: Times
+    turn: Turn
 
 
 Event = Heard | ReplyDelta | Spoken | Done
-
-
-def events(
-    utterance: Audio,
-    engines: Engines,
-    *,
-    language: str | None = None,
-    voice: str | None = None,
-    history: Sequence[Message] = (),
-) -> Generator[Event, None, None]:
-    """Take a turn, event by event; closing the generator stops its work.
-
-    ``language`` None detects it. The reply is written in a thread of its own, so the speech of
-    the first sentence is being made while the rest is still being thought of.
-
-    :raises PipelineError: see its tree.
-    """
-    times = Times()
-    started = time.monotonic()
-    speaker: str  # id of the voice
-
-    def elapsed() -> float:
-        return time.monotonic() - started
-
-    def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
-        nonlocal speaker
-        for sentence in sentences:
-            speeches = engines.tts.synthesize(sentence, voice=speaker)
-            for speech in times.over("tts", speeches):
-                times.first_audio = times.first_audio or elapsed()
-                speaker = speech.voice  # one that stands in for another stays
-                yield Spoken(speech)
-
-    if voice is not None or language is not None:
-        engines.tts.choose_voice(voice, language)  # fail before the work, not after it
-    with times.measure("stt"):
-        transcript = engines.stt.transcribe(utterance, language=language)
-    speaker = engines.tts.choose_voice(voice, transcript.language).id
-    yield Heard(transcript)
-
-    asked_at = elapsed()
-    asked = prompts.messages(transcript.text, transcript.language, history)
-    splitter = SentenceSplitter()
-    with ahead(times.over("llm", engines.llm.reply(asked))) as deltas:
-        for delta in deltas:
-            times.llm_first = times.llm_first or elapsed() - asked_at
-            yield ReplyDelta(delta)
-            yield from speak(splitter.feed(delta))
-        yield from speak(splitter.flush())
-
-    if not times.first_audio:
-        raise EngineError(_("The assistant found nothing to say."))
-    times.total = elapsed()
-    yield Done(times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +87,12 @@ class Turn:
 
     transcript: Transcript
     reply: str
-    speeches: tuple[Speech, ...]  # sentence by sentence
+    speeches: tuple[Speech, ...]  # in the order they are heard
     times: Times
 
     @property
     def audio(self) -> list[Audio]:
-        """Speech of the whole reply, sentence by sentence."""
+        """Speech of the whole reply, piece by piece."""
         return [speech.audio for speech in self.speeches]
 
     @property
@@ -163,22 +109,71 @@ class Turn:
         return "miss" if "miss" in states else "off"
 
 
+def events(
+    utterance: Audio,
+    engines: Engines,
+    *,
+    language: str | None = None,
+    voice: str | None = None,
+    history: Sequence[Message] = (),
+    eager: bool = False,
+) -> Generator[Event, None, None]:
+    """Take a turn, event by event; closing the generator stops its work.
+
+    ``language`` None detects it. The reply is written in a thread of its own, so the speech of
+    the first sentence is being made while the rest is still being thought of. ``eager`` is for
+    speech that is heard while it is made: it begins with the first clause, see ``sentences``.
+
+    :raises PipelineError: see its tree.
+    """
+    times = Times()
+    started = time.monotonic()
+    speaker: str  # id of the voice
+    reply = ""
+    speeches: list[Speech] = []
+
+    def elapsed() -> float:
+        return time.monotonic() - started
+
+    def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
+        nonlocal speaker
+        for sentence in sentences:
+            synthesis = engines.tts.synthesize(sentence, voice=speaker)
+            for speech in times.over("tts", synthesis):
+                times.first_audio = times.first_audio or elapsed()
+                speaker = speech.voice  # one that stands in for another stays
+                speeches.append(speech)
+                yield Spoken(speech)
+
+    if voice is not None or language is not None:
+        engines.tts.choose_voice(voice, language)  # fail before the work, not after it
+    with times.measure("stt"):
+        transcript = engines.stt.transcribe(utterance, language=language)
+    speaker = engines.tts.choose_voice(voice, transcript.language).id
+    yield Heard(transcript)
+
+    asked_at = elapsed()
+    asked = prompts.messages(transcript.text, transcript.language, history)
+    splitter = SentenceSplitter(eager=eager)
+    with ahead(times.over("llm", engines.llm.reply(asked))) as deltas:
+        for delta in deltas:
+            times.llm_first = times.llm_first or elapsed() - asked_at
+            reply += delta
+            yield ReplyDelta(delta)
+            yield from speak(splitter.feed(delta))
+        yield from speak(splitter.flush())
+
+    if not speeches:
+        raise EngineError(_("The assistant found nothing to say."))
+    times.total = elapsed()
+    yield Done(Turn(transcript, reply.strip(), tuple(speeches), times))
+
+
 def take(turn: Generator[Event, None, None]) -> Turn:
     """All of the turn that ``events`` began.
 
     :raises PipelineError: see its tree.
     """
-    reply = ""
-    speeches = []
-    with closing(turn):
-        for event in turn:
-            match event:
-                case Heard():
-                    transcript = event.transcript
-                case ReplyDelta():
-                    reply += event.text
-                case Spoken():
-                    speeches.append(event.speech)
-                case Done():
-                    times = event.times
-    return Turn(transcript, reply.strip(), tuple(speeches), times)
+    *_before, done = turn
+    assert isinstance(done, Done)  # the last event, where none is an error
+    return done.turn

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Generator, Sequence
+
 from pipeline.audio import Audio
 from pipeline.base import Deadline
+from pipeline.llm.base import LanguageModel, Message
 from pipeline.stt import fake
 from pipeline.stt.base import Transcript
 
@@ -20,3 +25,50 @@ class Unfetched(fake.Fake):
 
     def missing(self) -> str | None:
         return "no-such-weights are not here."
+
+
+class Gated(LanguageModel):
+    """Says a sentence, then waits for a test to let it go on; then says the other ``rest``."""
+
+    def __init__(self) -> None:
+        super().__init__(wait_s=10)
+        self.go_on = threading.Event()
+        self.begun = threading.Event()
+        self.first = "Bonjour à vous tous. "
+        self.rest: Sequence[str | Exception] = ("Il fait ", "beau, ", "très beau.")
+
+    def _load(self) -> None:
+        pass
+
+    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+        self.begun.set()
+        if self.first:
+            yield self.first
+        if not self.go_on.wait(timeout=10):
+            raise TimeoutError
+        for delta in self.rest:
+            if isinstance(delta, Exception):
+                raise delta
+            yield delta
+
+
+class Endless(LanguageModel):
+    """Repeats ``delta`` as long as somebody listens."""
+
+    def __init__(self, *, delta: str = "Il fait beau. ") -> None:
+        super().__init__(wait_s=5)
+        self._delta = delta
+        self.begun = threading.Event()
+        self.stopped = threading.Event()
+
+    def _load(self) -> None:
+        pass
+
+    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+        self.begun.set()
+        try:
+            while True:
+                time.sleep(0.01)
+                yield self._delta
+        finally:
+            self.stopped.set()

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -50,6 +51,11 @@ class Server:
         return self._send(urllib.request.Request(url, headers=headers))
 
     def ask(self, recording: bytes, *, accept: str = "*/*", **fields: str) -> Answer:
+        return self._send(self.question(recording, accept=accept, **fields))
+
+    def question(
+        self, recording: bytes, *, accept: str = "*/*", **fields: str
+    ) -> urllib.request.Request:
         """``POST /api/voice/`` as curl does it."""
         boundary = uuid.uuid4().hex
         parts = [
@@ -66,7 +72,7 @@ class Server:
             "Accept-Language": "en",
             "Content-Type": f"multipart/form-data; boundary={boundary}",
         }
-        return self._send(urllib.request.Request(self.url + "/api/voice/", body, headers))
+        return urllib.request.Request(self.url + "/api/voice/", body, headers)
 
     def _send(self, request: urllib.request.Request) -> Answer:
         try:
@@ -93,6 +99,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def server(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
+    with serving(environment, tmp_path_factory.mktemp("log") / "server.log") as running:
+        yield running
+
+
+@contextmanager
+def serving(environment: dict[str, str], log: Path) -> Iterator[Server]:
+    """A server of its own, once it is ready."""
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
         cwd=ROOT, env=environment, check=True,
@@ -100,7 +113,6 @@ def server(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("log") / "server.log"
     command = [sys.executable, "-m", "uvicorn", "voicebot.asgi:application", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from bench.recordings import recordings, words
-from pipeline.audio import Audio, from_wav, to_wav
+from pipeline.audio import Audio, from_wav, open_wav, to_wav
 from pipeline.engines import Engines
 from tests.conftest import ROOT
 from tests.e2e.conftest import Server
@@ -87,6 +89,17 @@ def test_the_same_turn_as_json(server: Server, speech_dir: Path) -> None:
     assert turn["transcript"]["segments"]
     assert turn["engines"]["tts"]["engine"] == "Kokoro"
     assert server.get(turn["speech"]["url"]).body == spoken.body
+
+
+def test_the_same_turn_as_it_is_spoken(server: Server, speech_dir: Path) -> None:
+    question = (speech_dir / "questions" / "q02.wav").read_bytes()
+    events = server.ask(question, accept="text/event-stream").body.decode()
+    names = re.findall(r"^event: (\w+)$", events, re.MULTILINE)
+    assert (names[0], names[-1]) == ("heard", "done")
+    assert set(names[1:-1]) == {"reply", "speech"}
+    pieces = [from_wav(b64decode(wav)) for wav in re.findall(r'"audio": "([^"]+)"', events)]
+    streamed = server.ask(question, stream="true").body
+    assert streamed == open_wav(24_000) + b"".join(piece.pcm16() for piece in pieces)
 
 
 def test_english_is_answered_in_english(server: Server, embedded: Engines) -> None:

@@ -19,7 +19,7 @@ from av.container import OutputContainer
 from av.video import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.audio import SAMPLE_RATE, Audio, decode, from_wav, to_wav
+from pipeline.audio import SAMPLE_RATE, Audio, decode, from_wav, open_wav, to_wav
 from pipeline.errors import AudioDecodeError, AudioTooLong, InputError
 
 TONE_HZ = 440
@@ -164,6 +164,7 @@ class TestAudio:
     def test_pcm16_clips_and_is_little_endian(self) -> None:
         loud = Audio(np.array([2, 1, -1, -2, 1 / 32768], np.float32), 16_000)
         assert loud.pcm16() == bytes.fromhex("ff7f ff7f 0080 0080 0100")
+        assert loud.pcm16(big_endian=True) == bytes.fromhex("7fff 7fff 8000 8000 0001")
 
     def test_half_a_sample(self) -> None:
         with pytest.raises(ValueError, match="buffer size"):
@@ -209,6 +210,11 @@ class TestWav:
     def test_sample_rates_must_agree(self) -> None:
         with pytest.raises(ValueError, match=r"\[16000, 24000\]"):
             to_wav([Audio(tone(24_000), 24_000), Audio(tone(16_000), 16_000)])
+
+    def test_an_open_one_differs_in_its_sizes_only(self) -> None:
+        closed = bytearray(to_wav([Audio(np.empty(0, np.float32), 22_050)]))
+        closed[4:8] = closed[40:44] = b"\xff" * 4
+        assert open_wav(22_050) == closed
 
     def test_round_trip(self) -> None:
         audio = Audio(tone(24_000), 24_000)

@@ -97,26 +97,29 @@ def _random_texts() -> list[str]:
     return ["".join(draw.choices(atoms, k=draw.randint(1, 14))) for _ in range(400)]
 
 
-def _stream(text: str, sizes: list[int]) -> list[str]:
-    splitter, sentences, start = SentenceSplitter(), [], 0
+def _stream(text: str, sizes: list[int], *, eager: bool = False) -> list[str]:
+    splitter, sentences, start = SentenceSplitter(eager=eager), [], 0
     for size in sizes:
         sentences += splitter.feed(text[start : start + size])
         start += size
     return [*sentences, *splitter.feed(text[start:]), *splitter.flush()]
 
 
-def test_streaming_changes_nothing() -> None:
+@pytest.mark.parametrize("eager", [False, True])
+def test_streaming_changes_nothing(eager: bool) -> None:
     draw = random.Random(1)
     for text in _random_texts():
-        whole = split(text)
-        assert _stream(text, [1] * len(text)) == whole
+        whole = _stream(text, [], eager=eager)
+        assert _stream(text, [1] * len(text), eager=eager) == whole
         for _ in range(3):
-            assert _stream(text, draw.choices(range(9), k=len(text) // 3)) == whole
+            sizes = draw.choices(range(9), k=len(text) // 3)
+            assert _stream(text, sizes, eager=eager) == whole
 
 
-def test_loses_nothing_and_bounds_each_sentence() -> None:
+@pytest.mark.parametrize("eager", [False, True])
+def test_loses_nothing_and_bounds_each_sentence(eager: bool) -> None:
     for text in _random_texts():
-        sentences = split(text)
+        sentences = _stream(text, [], eager=eager)
         said = [char for sentence in sentences for char in sentence if char.isalnum()]
         assert said == [char for char in text if char.isalnum()]
         assert all(0 < len(sentence) <= MAX_SENTENCE_CHARS for sentence in sentences)
@@ -140,3 +143,83 @@ def test_flush_leaves_the_splitter_as_new() -> None:
     splitter = SentenceSplitter()
     assert splitter.feed("« Début") + splitter.flush() == ["« Début"]
     assert splitter.feed("Bonjour. ") == ["Bonjour."]
+
+
+# --- The first clause --------------------------------------------------------------------------
+
+
+def eagerly(text: str) -> list[str]:
+    return _stream(text, [1] * len(text), eager=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("La capitale est Rome, bien sûr.", ["La capitale est Rome,", "bien sûr."]),
+        ("La réponse est : Rome.", ["La réponse est :", "Rome."]),
+        ("La réponse est\u00a0: « Rome ».", ["La réponse est\u00a0:", "« Rome »."]),
+        ("Il fait beau ici ; il pleut là.", ["Il fait beau ici ;", "il pleut là."]),
+        ("Il fait beau ici – enfin, je crois.", ["Il fait beau ici –", "enfin, je crois."]),
+        ("Prenez le train de 14 h 30, puis un taxi.",
+         ["Prenez le train de 14 h 30,", "puis un taxi."]),
+        ("今日はとても良い天気ですね、散歩に行きましょう。",
+         ["今日はとても良い天気ですね、", "散歩に行きましょう。"]),
+        ("Il pleut. Nous rentrons donc, bien mouillés.",
+         ["Il pleut.", "Nous rentrons donc,", "bien mouillés."]),
+    ],
+)  # fmt: skip
+def test_begins_with_a_clause(text: str, pieces: list[str]) -> None:
+    assert eagerly(text) == pieces
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Oui, bien sûr.",  # too short a clause
+        "Bonjour, monsieur, merci.",
+        "Évidemment, mademoiselle !",  # a word is not much to begin with
+        "Le nombre pi vaut environ 3,14 et le rapport 1,618.",
+        "Le train de Paris part à 14:30 ou à 15 : 30 demain.",
+        "La guerre a duré de 1914 – 1918 environ.",
+        "Comptez 10 000, 20 000, 30 000.",
+        "Le prix affiché est de 1 234 567,89 euros.",
+        "Voyez donc [Rome, ville éternelle](https://exemple.fr/rome) demain.",
+        "Il fait vraiment très beau,",  # nothing follows
+    ],
+)
+def test_does_not_begin_with_less_than_a_clause(sentence: str) -> None:
+    assert eagerly(sentence) == [sentence]
+
+
+@pytest.mark.parametrize("sentence", WHOLE)
+def test_clauses_end_at_a_mark_and_nowhere_else(sentence: str) -> None:
+    clauses = eagerly(sentence)
+    assert " ".join(clauses) == sentence
+    assert all(clause.endswith((",", ";", ":", "–", "—")) for clause in clauses[:-1])
+
+
+def test_the_first_clause_leaves_at_once() -> None:
+    splitter = SentenceSplitter(eager=True)
+    assert splitter.feed("La capitale est Rome, ") == []
+    assert splitter.feed("b") == ["La capitale est Rome,"]
+
+
+def test_clauses_that_leave_early_grow_until_they_are_sentences() -> None:
+    clause = "il marche dans la rue"
+    text = f"{', '.join([clause] * 9)}. {', '.join([clause] * 4)}."
+    pieces = eagerly(text)
+    assert " ".join(pieces) == text
+    first, *others = [len(piece) for piece in pieces]
+    assert first == len(f"{clause},")
+    assert others[0] >= 2 * first
+    assert others[1] >= 2 * others[0]
+    assert pieces[-1] == f"{', '.join([clause] * 4)}."
+
+
+def test_flush_makes_an_eager_splitter_as_new() -> None:
+    splitter = SentenceSplitter(eager=True)
+    for _turn in range(2):
+        assert splitter.feed("La capitale est Rome, bien sûr. ") + splitter.flush() == [
+            "La capitale est Rome,",
+            "bien sûr.",
+        ]

@@ -165,6 +165,20 @@ def test_events_come_as_things_happen() -> None:
     assert events[0].transcript.text == "Quelle heure est-il ?"
 
 
+@pytest.mark.parametrize(
+    ("eager", "spoken"),
+    [
+        (False, ["Il fait beau ici, bien sûr.", "Merci."]),
+        (True, ["Il fait beau ici,", "bien sûr.", "Merci."]),
+    ],
+)
+def test_who_listens_meanwhile_hears_the_first_clause_first(eager: bool, spoken: list[str]) -> None:
+    engines = writing("Il fait beau ", "ici, bien ", "sûr. Merci.")
+    taken = turn.take(turn.events(UTTERANCE, engines, eager=eager))
+    assert [speech.text for speech in taken.speeches] == spoken
+    assert taken.reply == "Il fait beau ici, bien sûr. Merci."
+
+
 def test_the_first_sentence_is_spoken_while_the_reply_goes_on() -> None:
     engines = engines_of(llm=WaitsForSpeech)
     model = cast("WaitsForSpeech", engines.llm)
