@@ -98,14 +98,11 @@ def heard(embeddings: torch.Tensor) -> torch.Tensor:
 
     # All multilingual Whispers but large-v3 share one tokenizer.
     tokenizer = Tokenizer.from_file(str(WEIGHTS / "whisper-base" / "tokenizer.json"))
-    # After <|startoftranscript|>; in place of the last there is "from 0.00 s", which is its
-    # neighbour and no word of the tokenizer.
-    prompt = ["<|fr|>", "<|transcribe|>", "<|notimestamps|>"]
-    tokens = [tokenizer.token_to_id(token) for token in prompt]
-    tokens[-1] += 1
+    known = tokenizer.get_vocab()
+    tokens = [known["<|fr|>"], known["<|transcribe|>"]]  # after <|startoftranscript|>
+    tokens.append(known["<|notimestamps|>"] + 1)  # from 0.00 s: no word of the tokenizer
     tokens += tokenizer.encode(QUESTION, add_special_tokens=False).ids
-    end = tokenizer.token_to_id("<|endoftext|>")
-    tokens += [end] * (WHISPER["n_text_ctx"] - len(tokens))
+    tokens += [known["<|endoftext|>"]] * (WHISPER["n_text_ctx"] - len(tokens))
     # So large that what 24 layers add, a hundred or so, does not matter.
     return torch.nn.functional.normalize(embeddings[tokens], dim=1) * 3000
 

@@ -45,6 +45,7 @@ class FasterWhisper(Weighted, Gated):
     """
 
     main = "model.bin"
+    least_s = LEAST_S
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class FasterWhisper(Weighted, Gated):
         if duration > SHORT_S:
             return self._decode_long(samples, language)
         features = self._model.feature_extractor(samples)
-        for window_s in (max(LEAST_S, duration + MARGIN_S), WHOLE_S):
+        for window_s in (max(self.least_s, duration + MARGIN_S), WHOLE_S):
             encoded = self._model.encode(_filled(features, window_s))
             spoken = language or self._language(encoded)
             heard, ended = self._decode_short(encoded, duration, spoken)

@@ -72,7 +72,7 @@ def test_hears_as_well_in_a_window_as_in_30_s(
         return jiwer.wer([words(r.text) for r in sample], [words(text) for text in heard])
 
     windowed = error_rate()
-    monkeypatch.setattr("pipeline.stt.faster_whisper.LEAST_S", 30.0)
+    monkeypatch.setattr(FasterWhisper, "least_s", 30.0)
     assert windowed <= error_rate() + 0.05
 
 
