@@ -16,7 +16,7 @@ from rest_framework.reverse import reverse
 from api.exceptions import UploadTooLarge
 from api.middleware import META
 from pipeline.engines import engines
-from pipeline.tts.base import Speech, Voice
+from pipeline.tts.base import MAX_SPEED, MIN_SPEED, Speech, Voice
 from pipeline.turn import Times, Turn
 
 DETECTED = "auto"
@@ -48,6 +48,7 @@ class Question(Wishes):
     )
     language = serializers.CharField(allow_blank=True, default="")
     voice = serializers.CharField(allow_blank=True, default="")
+    speed = serializers.FloatField(min_value=MIN_SPEED, max_value=MAX_SPEED, default=1.0)
 
     def validate_audio(self, audio: UploadedFile) -> UploadedFile:
         if (audio.size or 0) > settings.VOICEBOT_MAX_UPLOAD_BYTES:

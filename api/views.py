@@ -55,6 +55,11 @@ class ApiView(APIView):
     content_negotiation_class = Negotiation
     http_method_names = ["get", "head", "post"]
 
+    @property
+    def tenant(self) -> str:
+        """Who asks: what is kept for one is never shown to another. Empty without a key."""
+        return str(getattr(self.request.auth, "tenant", ""))
+
 
 class IndexView(ApiView):
     """Where things are."""
@@ -100,6 +105,7 @@ class VoiceView(ApiView):
             engines,
             language=asked["language"],
             voice=asked["voice"],
+            speed=asked["speed"],
             eager=encoder is not None,
         )
         if encoder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -61,7 +62,8 @@ def pushed(work: Callable[[Callable[[T], bool]], object]) -> Iterator[Iterator[T
         if item.error is not None:
             raise item.error
 
-    thread = threading.Thread(target=run, name="ahead", daemon=True)
+    context = contextvars.copy_context()  # it is the caller's work
+    thread = threading.Thread(target=context.run, args=[run], name="ahead", daemon=True)
     thread.start()
     try:
         yield read()

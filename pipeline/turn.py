@@ -115,6 +115,7 @@ def events(
     *,
     language: str | None = None,
     voice: str | None = None,
+    speed: float = 1.0,
     history: Sequence[Message] = (),
     eager: bool = False,
 ) -> Generator[Event, None, None]:
@@ -138,7 +139,7 @@ def events(
     def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
         nonlocal speaker
         for sentence in sentences:
-            synthesis = engines.tts.synthesize(sentence, voice=speaker)
+            synthesis = engines.tts.synthesize(sentence, voice=speaker, speed=speed)
             for speech in times.over("tts", synthesis):
                 times.first_audio = times.first_audio or elapsed()
                 speaker = speech.voice  # one that stands in for another stays

@@ -243,6 +243,28 @@ def test_wrong_language_or_voice(ask: Ask, fields: dict[str, str], code: str, li
     assert response.json()["detail"].endswith(f": {listed}.")
 
 
+def test_speed(ask: Ask) -> None:
+    calm, hasty = (ask(headers=JSON, speed=speed).json()["speech"] for speed in ("0.8", "1.6"))
+    assert calm["duration"] == pytest.approx(2 * hasty["duration"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("speed", "code"),
+    [
+        ("fast", "speed_invalid"),
+        ("nan", "speed_invalid"),
+        ("inf", "speed_invalid"),
+        ("0.49", "speed_min_value"),
+        ("2.01", "speed_max_value"),
+    ],
+)
+def test_wrong_speed(ask: Ask, stt: FakeSpeechToText, speed: str, code: str) -> None:
+    response = ask(speed=speed)
+    assert response.status_code == 400
+    assert response.json()["code"] == code
+    assert stt.heard == []
+
+
 def test_a_language_that_is_heard_but_not_spoken(ask: Ask, settings: Settings) -> None:
     german = {"BACKEND": "tests.api.engines.HearsGerman"}
     settings.ENGINES = {**settings.ENGINES, "stt": german}

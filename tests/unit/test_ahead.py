@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextvars import ContextVar, copy_context
 
 import pytest
 from django.utils import translation
@@ -156,6 +157,21 @@ def test_push_tells_when_nobody_reads_any_more() -> None:
         assert next(items) == "read"
         left.set()
     assert answers == [True, False]
+
+
+CALLER: ContextVar[str] = ContextVar("CALLER")
+
+
+def test_the_context_is_that_of_the_caller() -> None:
+    def work(push: Callable[[str], bool]) -> None:
+        push(CALLER.get("nobody"))
+
+    def asked_by(name: str) -> list[str]:
+        CALLER.set(name)
+        with pushed(work) as callers:
+            return list(callers)
+
+    assert [copy_context().run(asked_by, name) for name in ("one", "other")] == [["one"], ["other"]]
 
 
 def test_the_language_is_that_of_the_caller() -> None:
