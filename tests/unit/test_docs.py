@@ -55,8 +55,8 @@ def rows(document: str, pattern: str) -> list[tuple[str, ...]]:
 
 # --- settings --------------------------------------------------------------------------------
 
-READING = """
-import json, os, sys
+READING = r"""
+import json, os, re, sys
 
 class Environment(dict):
     read = []
@@ -68,7 +68,10 @@ class Environment(dict):
 os.environ = Environment(os.environ)
 from voicebot import settings
 
-values = {name: repr(value) for name, value in vars(settings).items() if name.isupper()}
+def told(value):
+    return re.sub(r" at 0x\w+", "", repr(value))  # of a function: where it lies in memory
+
+values = {name: told(value) for name, value in vars(settings).items() if name.isupper()}
 json.dump({"read": os.environ.read, "values": values}, sys.stdout)
 """
 
