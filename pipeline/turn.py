@@ -71,6 +71,8 @@ class ReplyDelta:
 @dataclass(frozen=True, slots=True)
 class Spoken:
     speech: Speech
+    start: float = 0.0  # of its making, in seconds from the beginning of the turn
+    end: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +112,31 @@ class Turn:
 
 
 def events(
-    utterance: Audio,
+    said: Audio | Transcript,
     engines: Engines,
     *,
     language: str | None = None,
     voice: str | None = None,
     speed: float = 1.0,
     history: Sequence[Message] = (),
+    reply: str | None = None,
     eager: bool = False,
 ) -> Generator[Event, None, None]:
     """Take a turn, event by event; closing the generator stops its work.
 
-    ``language`` None detects it. The reply is written in a thread of its own, so the speech of
-    the first sentence is being made while the rest is still being thought of. ``eager`` is for
-    speech that is heard while it is made: it begins with the first clause, see ``sentences``.
+    ``said`` is an utterance, or the transcript of one that was heard before; ``reply`` is given
+    when it was written before. ``language`` None detects it.
+
+    A reply is written in a thread of its own, so the speech of the first sentence is being made
+    while the rest is still being thought of. ``eager`` is for speech that is heard while it is
+    made: it begins with the first clause, see ``sentences``.
 
     :raises PipelineError: see its tree.
     """
     times = Times()
     started = time.monotonic()
     speaker: str  # id of the voice
-    reply = ""
+    written = ""
     speeches: list[Speech] = []
 
     def elapsed() -> float:
@@ -140,26 +146,36 @@ def events(
         nonlocal speaker
         for sentence in sentences:
             synthesis = engines.tts.synthesize(sentence, voice=speaker, speed=speed)
+            start = elapsed()
             for speech in times.over("tts", synthesis):
-                times.first_audio = times.first_audio or elapsed()
+                end = elapsed()
+                times.first_audio = times.first_audio or end
                 speaker = speech.voice  # one that stands in for another stays
                 speeches.append(speech)
-                yield Spoken(speech)
+                yield Spoken(speech, start, end)
+                start = elapsed()
 
     if voice is not None or language is not None:
         engines.tts.choose_voice(voice, language)  # fail before the work, not after it
-    with times.measure("stt"):
-        transcript = engines.stt.transcribe(utterance, language=language)
+    if isinstance(said, Transcript):
+        transcript = said
+    else:
+        with times.measure("stt"):
+            transcript = engines.stt.transcribe(said, language=language)
     speaker = engines.tts.choose_voice(voice, transcript.language).id
     yield Heard(transcript)
 
     asked_at = elapsed()
-    asked = prompts.messages(transcript.text, transcript.language, history)
+    if reply is None:
+        asked = prompts.messages(transcript.text, transcript.language, history)
+        source = times.over("llm", engines.llm.reply(asked))
+    else:
+        source = (delta for delta in [reply])
     splitter = SentenceSplitter(eager=eager)
-    with ahead(times.over("llm", engines.llm.reply(asked))) as deltas:
+    with ahead(source) as deltas:
         for delta in deltas:
             times.llm_first = times.llm_first or elapsed() - asked_at
-            reply += delta
+            written += delta
             yield ReplyDelta(delta)
             yield from speak(splitter.feed(delta))
         yield from speak(splitter.flush())
@@ -167,7 +183,7 @@ def events(
     if not speeches:
         raise EngineError(_("The assistant found nothing to say."))
     times.total = elapsed()
-    yield Done(Turn(transcript, reply.strip(), tuple(speeches), times))
+    yield Done(Turn(transcript, written.strip(), tuple(speeches), times))
 
 
 def take(turn: Generator[Event, None, None]) -> Turn:

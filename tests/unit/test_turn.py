@@ -190,6 +190,20 @@ def test_the_first_sentence_is_spoken_while_the_reply_goes_on() -> None:
     assert spoken == ["Bonjour.", "Il fait beau."]
 
 
+def test_when_each_sentence_was_made_is_told() -> None:
+    engines = engines_of(llm=Writes, tts=SpeaksSlowly)
+    cast("Writes", engines.llm).deltas = ["Un. ", 0.5, "Deux."]
+    events = list(turn.events(UTTERANCE, engines))
+    done = events[-1]
+    assert isinstance(done, Done)
+    first, second = (event for event in events if isinstance(event, Spoken))
+    assert 0.2 <= first.end - first.start < 0.4
+    assert first.end == pytest.approx(done.turn.times.first_audio)
+    assert first.end < 0.5 <= second.start
+    assert 0.2 <= second.end - second.start < 0.4
+    assert second.end <= done.turn.times.total
+
+
 def test_stages_overlap_and_their_times_are_told() -> None:
     engines = engines_of(llm=Writes, tts=SpeaksSlowly)
     cast("Writes", engines.llm).deltas = [0.05, "Un. ", 0.2, "Deux. ", 0.2, "Trois."]
@@ -224,6 +238,27 @@ def test_closing_stops_the_reply_within_a_delta(deltas_read: int) -> None:
     assert next(again) == ReplyDelta("Bonjour. ")
     assert isinstance(next(again), Spoken)
     again.close()
+
+
+def test_what_was_heard_before_is_not_heard_again(engines: Engines) -> None:
+    taken = turn.take(turn.events(Transcript("Bonsoir.", "en"), engines))
+    assert cast("stt.Fake", engines.stt).heard == []
+    assert taken.transcript == Transcript("Bonsoir.", "en")
+    assert taken.reply == "Vous avez dit : Bonsoir."
+    assert taken.speeches[0].voice == "low"
+    assert taken.times.stt == 0
+
+
+def test_what_was_written_before_is_not_written_again(engines: Engines) -> None:
+    said = Transcript("Bonsoir.", "fr")
+    events = list(turn.events(said, engines, reply="Bien dormi ? Tant mieux."))
+    assert cast("llm.Fake", engines.llm).asked == []
+    assert [type(event) for event in events] == [Heard, ReplyDelta, Spoken, Spoken, Done]
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert done.turn.reply == "Bien dormi ? Tant mieux."
+    assert [speech.text for speech in done.turn.speeches] == ["Bien dormi?", "Tant mieux."]
+    assert done.turn.times.llm == 0
 
 
 def test_closing_before_anything_was_done_does_nothing(engines: Engines) -> None:
