@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -35,16 +34,12 @@ from api.serializers import (
     turn_json,
     voice_json,
 )
+from api.turns import CLIENT_GONE, Account
 from cache.models import CachedSpeech
 from cache.ranges import ranged_response
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
-from pipeline.turn import Done, Event, Turn, events, take
-
-logger = logging.getLogger(__name__)
-
-CLIENT_GONE = 499
-"""The status in the log, as in nginx's: nobody was there to be sent one."""
+from pipeline.turn import Event, Turn, events, take
 
 FILENAME = {"Content-Disposition": 'inline; filename="answer.wav"'}
 
@@ -81,11 +76,10 @@ class VoiceView(ApiView):
     """A spoken question in, a spoken answer out."""
 
     renderer_classes = TURN_RENDERERS
-    upload_bytes = 0
-    decoded_s = 0.0
-    turn: Turn | None = None
+    account: Account
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.account = Account(request.META[META])
         check_declared(request.META.get("CONTENT_LENGTH"))
         posted = request._request
         posted.upload_handlers = [WholeUploads(posted), *posted.upload_handlers]
@@ -95,11 +89,11 @@ class VoiceView(ApiView):
         question = Question(data=request.data)
         question.is_valid(raise_exception=True)
         asked = question.validated_data
-        self.upload_bytes = asked["audio"].size
+        self.account.upload_bytes = asked["audio"].size
         encoder = self._encoder(request, asked["stream"])
         started = time.monotonic()
         utterance = decode(asked["audio"].read(), max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
-        self.decoded_s = time.monotonic() - started
+        self.account.decoded_s = time.monotonic() - started
         turn = events(
             utterance,
             engines,
@@ -108,9 +102,10 @@ class VoiceView(ApiView):
             speed=asked["speed"],
             eager=encoder is not None,
         )
+        turn = self.account.watch(turn)
         if encoder is None:
             return self._whole(request, take(turn))
-        return self._streamed(request, turn, encoder(request, self.decoded_s))
+        return self._streamed(request, turn, encoder(request, self.account.decoded_s))
 
     def _encoder(self, request: Request, stream: bool) -> type[Encoder] | None:
         """Of the answer, when it is to be sent while it is made."""
@@ -127,12 +122,12 @@ class VoiceView(ApiView):
         return None
 
     def _whole(self, request: Request, turn: Turn) -> Response:
-        self.turn = turn
+        decoded_s = self.account.decoded_s
         if request.accepted_renderer.format == "wav":
             body: object = to_wav(turn.audio)
             filename = FILENAME
         else:
-            body, filename = turn_json(request, turn, self.decoded_s), {}
+            body, filename = turn_json(request, turn, decoded_s), {}
         return Response(
             body,
             headers={
@@ -142,7 +137,7 @@ class VoiceView(ApiView):
                 "X-Outbound": headers.per_stage(outbound_json(turn)),
                 "X-Speech-Engine": ", ".join(speech_engines(turn)),
                 "Content-Language": turn.transcript.language,
-                "Server-Timing": headers.server_timing(times_json(turn.times, self.decoded_s)),
+                "Server-Timing": headers.server_timing(times_json(turn.times, decoded_s)),
                 "Cache-Control": "no-store",
                 **filename,
             },
@@ -168,30 +163,28 @@ class VoiceView(ApiView):
     def _chunks(
         self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
     ) -> Generator[bytes, None, None]:
-        """The turn as ``encoder`` writes it, and its line in the log."""
+        """The turn as ``encoder`` writes it, and the end of its account."""
         begun = False
         with closing(turn):
             try:
                 for event in turn:
-                    if isinstance(event, Done):
-                        self.turn = event.turn
                     chunk = encoder.encode(event)
                     begun = begun or bool(chunk)
                     yield chunk
             except GeneratorExit:
-                self._log(request, CLIENT_GONE, "client_gone")
+                self.account.close(CLIENT_GONE, "client_gone")
                 raise
             except Exception as exc:
                 if not begun:
                     raise  # to be answered as if nothing were streamed
                 problem = failure(exc, request)
-                self._log(request, 200, problem.code)
+                self.account.close(200, problem.code)
                 last = encoder.failure(problem)
                 if last is None:
                     raise
                 yield last
             else:
-                self._log(request, 200)
+                self.account.close(200)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -199,30 +192,8 @@ class VoiceView(ApiView):
         response = super().finalize_response(request, response, *args, **kwargs)
         if not response.streaming:
             code = response.code if isinstance(response, Problem) else None
-            self._log(request, response.status_code, code)
+            self.account.close(response.status_code, code)
         return response
-
-    def _log(self, request: Request, status: int, code: str | None = None) -> None:
-        """One line a turn: sizes and times, never what was said."""
-        facts: dict[str, object] = {"upload_bytes": self.upload_bytes}
-        if self.turn is None:
-            facts["code"] = code
-        else:
-            left_machine = outbound_json(self.turn).items()
-            times = times_json(self.turn.times, self.decoded_s)
-            facts |= {
-                "language": self.turn.transcript.language,
-                "transcript_chars": len(self.turn.transcript.text),
-                "reply_chars": len(self.turn.reply),
-                "sentences": len(self.turn.speeches),
-                "speech_s": f"{self.turn.duration:.2f}",
-                "cache": self.turn.cache,
-                "speech_engine": ",".join(speech_engines(self.turn)),
-                "outbound": ",".join(role for role, left in left_machine if left) or "none",
-                **{f"{name}_s": f"{seconds:.3f}" for name, seconds in times.items()},
-            }
-        line = " ".join(f"{name}={value}" for name, value in facts.items())
-        logger.info("turn %s status=%d %s", request.META[META], status, line)
 
 
 class SpeechView(ApiView):

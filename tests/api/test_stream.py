@@ -306,9 +306,9 @@ def test_one_line_is_logged_at_the_end(
     caplog.set_level(logging.INFO)
     llm.script.enqueue(REPLY)
     response = ask(headers={**accept, "x-request-id": "my-turn"})
-    assert "api.views" not in {record.name for record in caplog.records}
+    assert "api.turns" not in {record.name for record in caplog.records}
     body(response)
-    [line] = [record.getMessage() for record in caplog.records if record.name == "api.views"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "api.turns"]
     facts = dict(fact.split("=") for fact in line.removeprefix("turn my-turn ").split(" "))
     assert (facts["status"], facts["sentences"], facts["cache"]) == ("200", "3", "miss")
     assert float(facts["first_audio_s"]) <= float(facts["total_s"])
@@ -319,7 +319,7 @@ def test_one_line_is_logged_at_the_end(
 def test_a_stream_that_is_closed_stops_the_turn(
     ask: Ask, accept: dict[str, str], settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "api.views")
+    caplog.set_level(logging.INFO, "api.turns")
     llm = use(settings, doubles.Endless)
     response = ask(headers=accept)
     chunks = iter(response)
@@ -435,7 +435,7 @@ def test_a_client_that_goes_away_leaves_the_engines_free(
 def test_a_client_that_does_not_wait_for_the_beginning(
     asgi_server: Address, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "api.views")
+    caplog.set_level(logging.INFO, "api.turns")
     llm = use(settings, doubles.Endless, delta=" ")  # which is never spoken
     with closing(asked(asgi_server, WAV)):
         assert llm.begun.wait(timeout=5)

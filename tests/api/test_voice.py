@@ -469,7 +469,7 @@ def test_who_spoke_and_what_left_the_machine(
 
     def said(reply: str) -> tuple[object, ...]:
         caplog.clear()
-        caplog.set_level(logging.INFO, "api.views")
+        caplog.set_level(logging.INFO, "api.turns")
         llm.script.enqueue(reply)
         response = ask(headers=JSON)
         sentences = response.json()["speech"]["sentences"]
@@ -501,7 +501,7 @@ def test_one_line_is_logged(
     caplog.set_level(logging.INFO)
     llm.script.enqueue("Réponse confidentielle.")
     ask(headers={"x-request-id": "my-turn"})
-    [line] = [record.getMessage() for record in caplog.records if record.name == "api.views"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "api.turns"]
     facts = dict(fact.split("=") for fact in line.removeprefix("turn my-turn ").split(" "))
     assert facts["status"] == "200"
     assert facts["language"] == "fr"
@@ -517,7 +517,7 @@ def test_one_line_is_logged(
 def test_one_line_is_logged_for_a_failure(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     ask(voice="nobody", headers={"x-request-id": "my-turn"})
-    [line] = [record.getMessage() for record in caplog.records if record.name == "api.views"]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "api.turns"]
     assert line == "turn my-turn status=400 upload_bytes=0 code=unknown_voice"
 
 

@@ -1,0 +1,63 @@
+"""What every turn leaves behind, whichever address it was asked at: the one place for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import closing
+
+from api.serializers import outbound_json, speech_engines, times_json
+from pipeline.turn import Done, Event, Turn
+
+logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""The status in the log, as in nginx's: nobody was there to be sent one."""
+
+
+class Account:
+    """What is known of one turn, from the request for it to its end.
+
+    Whoever takes a turn lets its events pass through ``watch``, and says ``close`` at the end,
+    however that came about.
+    """
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.upload_bytes = 0
+        self.decoded_s = 0.0
+        self.turn: Turn | None = None  # once it is complete
+
+    def watch(self, turn: Generator[Event, None, None]) -> Generator[Event, None, None]:
+        """The events of ``turn``, seen."""
+        with closing(turn):
+            for event in turn:
+                if isinstance(event, Done):
+                    self.turn = event.turn
+                yield event
+
+    def close(self, status: int, code: str | None = None) -> None:
+        """The turn is over: it was answered by HTTP ``status``, and ``code`` where it failed."""
+        self._log(status, code)
+
+    def _log(self, status: int, code: str | None) -> None:
+        """One line: sizes and times, never what was said."""
+        facts: dict[str, object] = {"upload_bytes": self.upload_bytes}
+        if self.turn is not None:
+            left_machine = outbound_json(self.turn).items()
+            times = times_json(self.turn.times, self.decoded_s)
+            facts |= {
+                "language": self.turn.transcript.language,
+                "transcript_chars": len(self.turn.transcript.text),
+                "reply_chars": len(self.turn.reply),
+                "sentences": len(self.turn.speeches),
+                "speech_s": f"{self.turn.duration:.2f}",
+                "cache": self.turn.cache,
+                "speech_engine": ",".join(speech_engines(self.turn)),
+                "outbound": ",".join(role for role, left in left_machine if left) or "none",
+                **{f"{name}_s": f"{seconds:.3f}" for name, seconds in times.items()},
+            }
+        if code is not None:
+            facts["code"] = code
+        line = " ".join(f"{name}={value}" for name, value in facts.items())
+        logger.info("turn %s status=%d %s", self.request_id, status, line)
