@@ -36,7 +36,7 @@ from api.serializers import (
 )
 from api.turns import CLIENT_GONE, Account
 from cache.models import CachedSpeech
-from cache.ranges import ranged_response
+from files.ranges import ranged_response
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
 from pipeline.turn import Event, Turn, events, take

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cache.models import CachedSpeech
-from cache.ranges import ranged_response
+from files.ranges import ranged_response
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[CachedSpeech]  # generic in the stubs alone

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from cache import files
+from files import atomic
 from pipeline.audio import Audio, from_wav
 from pipeline.tts.base import Voice
 
@@ -71,7 +72,7 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
                         "speed": speed,
                         "duration": duration,
                         "size_bytes": len(wav),
-                        "sha256": files.digest(wav),
+                        "sha256": atomic.digest(wav),
                         "last_used_at": timezone.now(),
                     },
                 )
