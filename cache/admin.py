@@ -35,13 +35,14 @@ class CachedSpeechAdmin(_ModelAdmin):
         "voice",
         "language",
         "engine",
+        "tenant",
         "seconds",
         "size",
         "hits",
         "last_used_at",
         "pinned",
     )
-    list_filter = ("language", "voice", "engine", "pinned")
+    list_filter = ("tenant", "language", "voice", "engine", "pinned")
     search_fields = ("text",)
     fields = (
         "text",
@@ -51,6 +52,7 @@ class CachedSpeechAdmin(_ModelAdmin):
         "speed",
         "engine",
         "identity",
+        "tenant",
         "seconds",
         "size",
         "hits",

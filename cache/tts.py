@@ -15,6 +15,7 @@ from filelock import Timeout
 from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
+from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
 from pipeline.engines import build
@@ -28,7 +29,7 @@ FAILURES = (OSError, ValueError, Error)
 
 
 class CachedTextToSpeech(TextToSpeech):
-    """Speaks with ``engine``, each sentence once.
+    """Speaks with ``engine``, each sentence once for each tenant.
 
     It passes for the engine it wraps, whose name and identity are the provenance of the speech.
     A hit neither loads that engine nor takes a slot of it. A cache that fails (disk full, database
@@ -108,6 +109,7 @@ class CachedTextToSpeech(TextToSpeech):
             language=voice.language,
             speed=speed,
             identity=self.identity,
+            tenant=tenants.current(),
         )
         audio = self._recall(key)
         if audio is None:
@@ -155,6 +157,7 @@ class CachedTextToSpeech(TextToSpeech):
                 speed=speed,
                 identity=self.identity,
                 duration=speech.audio.duration,
+                tenant=tenants.current(),
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)
