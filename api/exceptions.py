@@ -17,6 +17,7 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import defaults
+from prometheus_client import Counter
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
 
@@ -26,6 +27,8 @@ from pipeline import errors
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ERRORS = Counter("voicebot_errors", "Errors that were answered", ["code"])
 
 STATUSES: Mapping[type[errors.PipelineError], int] = {
     errors.PipelineError: 500,
@@ -107,6 +110,7 @@ class Problem(JsonResponse):
         else:
             status, body = error.status_code, _explained(error)
         self.code: str = body["code"]
+        ERRORS.labels(self.code).inc()
         super().__init__(body, status=status, json_dumps_params={"ensure_ascii": False})
         self["Cache-Control"] = "no-store"
         if wait_s is not None:

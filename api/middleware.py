@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from api import headers
+from pipeline import logs
 
 HEADER = "X-Request-Id"
 META = "HTTP_X_REQUEST_ID"
@@ -19,6 +20,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         name = request.META[META] = headers.request_id(request.META.get(META))
+        logs.request_id.set(name)  # not taken back: a stream is written when this has returned
         response = get_response(request)
         response[HEADER] = name
         return response

@@ -51,13 +51,18 @@ class Account:
                 "transcript_chars": len(self.turn.transcript.text),
                 "reply_chars": len(self.turn.reply),
                 "sentences": len(self.turn.speeches),
-                "speech_s": f"{self.turn.duration:.2f}",
+                "speech_s": self.turn.duration,
                 "cache": self.turn.cache,
                 "speech_engine": ",".join(speech_engines(self.turn)),
                 "outbound": ",".join(role for role, left in left_machine if left) or "none",
-                **{f"{name}_s": f"{seconds:.3f}" for name, seconds in times.items()},
+                **{f"{name}_s": seconds for name, seconds in times.items()},
             }
         if code is not None:
             facts["code"] = code
-        line = " ".join(f"{name}={value}" for name, value in facts.items())
-        logger.info("turn %s status=%d %s", self.request_id, status, line)
+        line = " ".join(
+            f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in facts.items()
+        )
+        # As JSON, the log has them as they are.
+        extra = {"turn": {"status": status, **facts}}
+        logger.info("turn %s status=%d %s", self.request_id, status, line, extra=extra)

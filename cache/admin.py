@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cache.models import CachedSpeech
-from files.ranges import ranged_response
+from cache.ranges import ranged_response
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[CachedSpeech]  # generic in the stubs alone
@@ -35,14 +35,13 @@ class CachedSpeechAdmin(_ModelAdmin):
         "voice",
         "language",
         "engine",
-        "tenant",
         "seconds",
         "size",
         "hits",
         "last_used_at",
         "pinned",
     )
-    list_filter = ("tenant", "language", "voice", "engine", "pinned")
+    list_filter = ("language", "voice", "engine", "pinned")
     search_fields = ("text",)
     fields = (
         "text",
@@ -52,7 +51,6 @@ class CachedSpeechAdmin(_ModelAdmin):
         "speed",
         "engine",
         "identity",
-        "tenant",
         "seconds",
         "size",
         "hits",

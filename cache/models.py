@@ -16,9 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from cache import files
-from files import atomic
 from pipeline.audio import Audio, from_wav
-from pipeline.tenants import MAX_CHARS
 from pipeline.tts.base import Voice
 
 KEPT_WHEN_FULL = 0.9
@@ -54,7 +52,6 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
         speed: float,
         identity: Mapping[str, str],
         duration: float,
-        tenant: str,
     ) -> None:
         """Keep ``wav``, of ``duration`` seconds, in the place of what ``key`` had; make room.
 
@@ -66,7 +63,6 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
                 self.update_or_create(
                     key=key,
                     defaults={
-                        "tenant": tenant,
                         "text": text,
                         "language": voice.language,
                         "voice": voice.id,
@@ -75,7 +71,7 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
                         "speed": speed,
                         "duration": duration,
                         "size_bytes": len(wav),
-                        "sha256": atomic.digest(wav),
+                        "sha256": files.digest(wav),
                         "last_used_at": timezone.now(),
                     },
                 )
@@ -108,13 +104,6 @@ class CachedSpeech(models.Model):
     """Speech of one sentence, kept under its key. Deleting it deletes its file."""
 
     key = models.CharField(_("key"), max_length=64, unique=True)
-    tenant = models.CharField(
-        _("tenant"),
-        max_length=MAX_CHARS,
-        blank=True,
-        default="",
-        help_text=_("Who alone hears it again. Empty: whoever asks without a key."),
-    )
     text = models.TextField(_("text"))
     language = models.CharField(_("language"), max_length=16)
     voice = models.CharField(_("voice"), max_length=100)

@@ -15,7 +15,6 @@ from filelock import Timeout
 from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
-from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
 from pipeline.engines import build
@@ -29,7 +28,7 @@ FAILURES = (OSError, ValueError, Error)
 
 
 class CachedTextToSpeech(TextToSpeech):
-    """Speaks with ``engine``, each sentence once for each tenant.
+    """Speaks with ``engine``, each sentence once.
 
     It passes for the engine it wraps, whose name and identity are the provenance of the speech.
     A hit neither loads that engine nor takes a slot of it. A cache that fails (disk full, database
@@ -109,7 +108,6 @@ class CachedTextToSpeech(TextToSpeech):
             language=voice.language,
             speed=speed,
             identity=self.identity,
-            tenant=tenants.current(),
         )
         audio = self._recall(key)
         if audio is None:
@@ -157,7 +155,6 @@ class CachedTextToSpeech(TextToSpeech):
                 speed=speed,
                 identity=self.identity,
                 duration=speech.audio.duration,
-                tenant=tenants.current(),
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from django.utils.translation import gettext as _
 
+from pipeline import metrics, tracing
 from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable, PipelineError
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class Engine(ABC):
     weights, once. Options are keyword arguments, so that an unknown one is an error.
     """
 
+    role: ClassVar[str]
+    """The stage it is for: ``stt``, ``llm`` or ``tts``."""
+
     packages: ClassVar[Mapping[str, str]] = {}
     """What ``load`` imports: name of the module → of the package in ``requirements.txt``."""
 
@@ -54,7 +58,8 @@ class Engine(ABC):
         """``slots`` calls run at a time, each for ``timeout_s``; others wait up to ``wait_s``."""
         if slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
-        self._slots = threading.BoundedSemaphore(slots)
+        self.slots = slots
+        self._free = threading.BoundedSemaphore(slots)
         self._wait_s = wait_s
         self._timeout_s = timeout_s
         self._load_lock = threading.Lock()
@@ -128,14 +133,21 @@ class Engine(ABC):
     def _at_work(self) -> Iterator[Deadline]:
         """Loaded, in a slot, under a deadline, with foreign exceptions mapped."""
         self.load()
-        if not self._slots.acquire(timeout=self._wait_s):
+        metrics.SLOTS.labels(self.role, self.name).set(self.slots)
+        with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
+            free = self._free.acquire(timeout=self._wait_s)
+        if not free:
             raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
         started = time.monotonic()
         try:
-            with self._foreign_errors():
+            with (
+                metrics.working(self.role, self.name),
+                tracing.span(self.role, engine=self.name),
+                self._foreign_errors(),
+            ):
                 yield Deadline(self._timeout_s)
         finally:
-            self._slots.release()
+            self._free.release()
             logger.debug("%s worked %.3f s", self.name, time.monotonic() - started)
 
     @contextmanager

@@ -4,6 +4,8 @@
 ``pipeline.E001``       an entry is malformed, not importable, or has a wrong option
 ``pipeline.E002``       an engine would send data out while ``VOICEBOT_OFFLINE`` is on
 ``pipeline.E003``       ``VOICEBOT_LANGUAGE`` is spoken by no voice
+``pipeline.E004``       traces are asked for, and their packages are not here
+``pipeline.E005``       traces would leave the house while ``VOICEBOT_OFFLINE`` is on
 ``pipeline.W001``       weights or a package are not here yet (servers refuse to start)
 ======================  ===========================================================
 """
@@ -16,6 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from pipeline import hosts, tracing
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
 from pipeline.tts.base import TextToSpeech
@@ -61,3 +64,34 @@ def _check_language(engine: TextToSpeech) -> list[CheckMessage]:
             id="pipeline.E003",
         )
     ]
+
+
+@register("pipeline")
+def check_traces(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    endpoint = settings.TRACES_ENDPOINT
+    if not endpoint:
+        return []
+    if packages := tracing.missing():
+        return [
+            Error(
+                "OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, which need packages that are not "
+                "here.",
+                hint=f"pip install {' '.join(packages)} -c requirements.txt",
+                id="pipeline.E004",
+            )
+        ]
+    try:
+        host = hosts.host_of(endpoint)
+    except ValueError as exc:
+        return [Error(f"OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {exc}.", id="pipeline.E005")]
+    if hosts.is_outside(host) and settings.VOICEBOT_OFFLINE:
+        return [
+            Error(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT: traces would be sent to {host}, and outbound "
+                "traffic is off.",
+                hint="Name the host in VOICEBOT_OWN_HOSTS if it is yours, or set "
+                "VOICEBOT_OFFLINE=0.",
+                id="pipeline.E005",
+            )
+        ]
+    return []

@@ -9,18 +9,16 @@ machine's own addresses no proxy is used. The key is in no message, identity or 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
+from pipeline import hosts
 from pipeline.base import Deadline, Engine
 from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable
 
@@ -54,7 +52,7 @@ class Remote(Engine):
         """:raises ValueError: the URL is not one that can be asked."""
         super().__init__(**options)
         self._base_url = base_url.rstrip("/")
-        self._host = _host(self._base_url)
+        self._host = hosts.host_of(self._base_url)
         self._model = model
         self._key = key
         self._client: Client
@@ -62,9 +60,7 @@ class Remote(Engine):
     @property
     def outbound(self) -> bool:
         """By the name in the URL alone: what a name resolves to can change at any time."""
-        if _is_loopback(self._host):
-            return False
-        return self._host not in {host.lower() for host in settings.VOICEBOT_OWN_HOSTS}
+        return hosts.is_outside(self._host)
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -76,7 +72,7 @@ class Remote(Engine):
         self._client = httpx2.Client(
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             follow_redirects=False,
-            trust_env=not _is_loopback(self._host),
+            trust_env=not hosts.is_loopback(self._host),
         )
         weakref.finalize(self, self._client.close)  # connections are kept between requests
 
@@ -185,27 +181,6 @@ class Remote(Engine):
             return str(error["message"] if isinstance(error, dict) else error)
         except (ValueError, KeyError, TypeError):
             return text
-
-
-def _host(url: str) -> str:
-    """The host of ``url``, in lower case.
-
-    :raises ValueError: not a plain ``http`` or ``https`` URL. It does not name the URL, in which a
-        key may have been written.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("base_url must begin with http:// or https:// and name a host")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("base_url must hold no user, password, query or fragment; see key")
-    return parts.hostname
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _retry_after_s(header: str) -> int:

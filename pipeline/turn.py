@@ -19,6 +19,7 @@ from pipeline.audio import Audio
 from pipeline.engines import Engines
 from pipeline.errors import EngineError
 from pipeline.llm.base import Message
+from pipeline.metrics import counted
 from pipeline.sentences import SentenceSplitter
 from pipeline.stt.base import Transcript
 from pipeline.tts.base import CacheState, Speech
@@ -111,6 +112,7 @@ class Turn:
         return "miss" if "miss" in states else "off"
 
 
+@counted
 def events(
     said: Audio | Transcript,
     engines: Engines,

@@ -5,6 +5,10 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
+
+from voicebot import tracing
+
+tracing.start()
 django_application = get_asgi_application()
 
 # They import our apps, hence after Django is set up.

@@ -49,6 +49,13 @@ VOICEBOT_MAX_UPLOAD_BYTES = env.integer("VOICEBOT_MAX_UPLOAD_BYTES", 25_000_000,
 VOICEBOT_CACHE_MAX_BYTES = env.integer("VOICEBOT_CACHE_MAX_BYTES", 1_000_000_000, minimum=0)
 VOICEBOT_THREADS = env.integer("VOICEBOT_THREADS", os.cpu_count() or 1, minimum=1)
 
+# Where traces go, if anywhere. All the rest is OpenTelemetry's own: it reads OTEL_… by itself.
+TRACES_ENDPOINT = env.text(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", env.text("OTEL_EXPORTER_OTLP_ENDPOINT")
+)
+os.environ.setdefault("OTEL_SERVICE_NAME", "voicebot")
+os.environ.setdefault("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", "metrics,api/health")
+
 # --- Django --------------------------------------------------------------------------------
 
 DEBUG = env.flag("VOICEBOT_DEBUG", default=False)
@@ -157,19 +164,36 @@ REST_FRAMEWORK = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
+LOG_FORMAT = env.choice("VOICEBOT_LOG_FORMAT", "line", ("line", "json"))
 LOG_LEVEL = env.choice("VOICEBOT_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": ["levelname", "name", "request_id", "message"],
+            "rename_fields": {"levelname": "level", "name": "logger"},
+            "timestamp": "time",
+            "json_ensure_ascii": False,
+        },
+    },
     "filters": {
+        "identified": {"()": "pipeline.logs.Identified"},
         # Refusals and a service that is still loading are answers, not news.
         "bugs": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: bool(record.exc_info),
+        },
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["identified"],
+            "formatter": LOG_FORMAT,
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.request": {"filters": ["bugs"]},

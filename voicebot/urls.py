@@ -2,12 +2,15 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from api.metrics import MetricsView
+
 admin.site.site_header = admin.site.site_title = "voicebot"
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/")),
     path("api/", include("api.urls")),
     path("admin/", admin.site.urls),
+    path("metrics", MetricsView.as_view(), name="metrics"),  # where scrapers look
 ]
 
 # Outside the API's own views, too, whoever asked /api/ is answered in JSON.

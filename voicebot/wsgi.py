@@ -5,6 +5,10 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
+
+from voicebot import tracing
+
+tracing.start()
 application = get_wsgi_application()
 
 # Imports our apps, hence after Django is set up.

@@ -24,6 +24,8 @@ class Message:
 class LanguageModel(Engine):
     """Writes the assistant's next message."""
 
+    role = "llm"
+
     def reply(self, messages: Sequence[Message]) -> Generator[str, None, None]:
         """Deltas of the reply to ``messages``, the last of which is the user's.
 

@@ -61,7 +61,6 @@ class LlamaCpp(Weighted, LanguageModel):
         super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._context_tokens = context_tokens
         self._max_tokens = max_tokens
-        self._slot_count = slots
         self._prompt = prompt
         self._form: dialogue.Form | None = None  # None: the chat template
         self._server: Server
@@ -76,8 +75,8 @@ class LlamaCpp(Weighted, LanguageModel):
             self._form = "dialogue"
         params = CommonParams()
         params.model.path = str(path)
-        params.n_ctx = self._context_tokens * self._slot_count
-        params.n_parallel = self._slot_count
+        params.n_ctx = self._context_tokens * self.slots
+        params.n_parallel = self.slots
         params.cpuparams.n_threads = settings.VOICEBOT_THREADS
         params.cpuparams_batch.n_threads = settings.VOICEBOT_THREADS
         # gemma forgets what is outside its sliding window; kept whole, a prompt that begins the

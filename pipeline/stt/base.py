@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeline import metrics
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import Deadline, Engine
 from pipeline.errors import NoSpeech, UnsupportedLanguage
@@ -32,6 +33,8 @@ class Transcript:
 class SpeechToText(Engine):
     """Writes down what is said in an utterance."""
 
+    role = "stt"
+
     @property
     @abstractmethod
     def languages(self) -> Collection[str]:
@@ -50,6 +53,7 @@ class SpeechToText(Engine):
         with self._at_work() as deadline:
             if language is not None and language not in self.languages:
                 raise UnsupportedLanguage(language, sorted(self.languages))
+            metrics.AUDIO.labels("in").inc(audio.duration)
             transcript = self._transcribe(audio, language, deadline)
         if not transcript.text.strip():
             raise NoSpeech

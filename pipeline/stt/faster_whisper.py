@@ -58,7 +58,6 @@ class FasterWhisper(Weighted, Gated):
     ) -> None:
         super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._device = device
-        self._slot_count = slots
         self._model: WhisperModel
 
     @property
@@ -79,7 +78,7 @@ class FasterWhisper(Weighted, Gated):
             device=device,
             compute_type="float16" if device == "cuda" else "int8",
             cpu_threads=settings.VOICEBOT_THREADS,
-            num_workers=self._slot_count,
+            num_workers=self.slots,
             local_files_only=True,
         )
 

@@ -10,6 +10,7 @@ from typing import Literal
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from pipeline import metrics
 from pipeline.audio import Audio
 from pipeline.base import Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
@@ -45,6 +46,8 @@ class Speech:
 
 class TextToSpeech(Engine):
     """Speaks text aloud, a sentence at a time."""
+
+    role = "tts"
 
     @property
     @abstractmethod
@@ -113,6 +116,8 @@ class TextToSpeech(Engine):
     ) -> Generator[Speech, None, None]:
         for sentence in sentences:
             speech = self._speak(sentence, voice, speed)
+            metrics.CACHE.labels(self.role, speech.cache).inc()
+            metrics.AUDIO.labels("out").inc(speech.audio.duration)
             yield speech
             voice = self.choose_voice(speech.voice)  # who stands in for another stays to the end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,37 @@ def test_weights_that_are_not_here_are_a_warning(settings: Settings, tmp_path: P
         strict=True,
     ):
         assert fetch in problem.msg
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("", None),
+        ("http://127.0.0.1:4318", None),
+        ("http://collector.example:4318", "traces would be sent to collector.example"),
+        ("http://Traces.House.example", None),
+        ("collector.example:4318", "a URL must begin with http:// or https://"),
+        ("https://user:secret@collector.example", "must hold no user"),
+    ],
+)
+def test_traces_stay_in_the_house(settings: Settings, endpoint: str, said: str | None) -> None:
+    settings.TRACES_ENDPOINT = endpoint
+    settings.VOICEBOT_OWN_HOSTS = ["traces.HOUSE.example"]
+    assert ids() == ([] if said is None else ["pipeline.E005"])
+    assert said is None or said in problems()[0].msg
+    assert not any("secret" in problem.msg for problem in problems())
+
+
+def test_traces_may_leave_when_they_are_allowed_to(settings: Settings) -> None:
+    settings.TRACES_ENDPOINT = "http://collector.example:4318"
+    settings.VOICEBOT_OFFLINE = False
+    assert ids() == []
+
+
+def test_traces_need_their_packages(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.TRACES_ENDPOINT = "http://127.0.0.1:4318"
+    bare = [path for path in sys.path if "site-packages" not in path]
+    monkeypatch.setattr(sys, "path", bare)
+    [problem] = problems()
+    assert problem.id == "pipeline.E004"
+    assert "opentelemetry-instrumentation-django" in str(problem.hint)

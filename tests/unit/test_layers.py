@@ -12,13 +12,12 @@ from tests.conftest import ROOT
 
 # Package → those of ours it may import.
 LAYERS = {
-    "files": set(),
     "pipeline": set(),
-    "cache": {"pipeline", "files"},
-    "history": {"pipeline", "files"},
-    "api": {"history", "cache", "pipeline", "files"},
+    "cache": {"pipeline"},
+    "history": {"pipeline"},
+    "api": {"history", "cache", "pipeline"},
     "web": {"api"},
-    "voicebot": {"web", "api", "history", "cache", "pipeline", "files"},
+    "voicebot": {"web", "api", "history", "cache", "pipeline"},
 }
 NOT_IN_PIPELINE = ("rest_framework", "django.http", "django.db", "django.urls")
 

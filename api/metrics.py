@@ -1,0 +1,48 @@
+"""``GET /metrics``: what Prometheus scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.http import HttpResponse
+from prometheus_client import REGISTRY
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from rest_framework.request import Request
+
+from api.views import ApiView
+from pipeline.engines import ROLES, engines
+from pipeline.errors import InvalidEngineError
+
+
+class Loaded(Collector):
+    """Whether each engine could work at once, asked when scraped."""
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "voicebot_engine_loaded", "1 once the weights are read", labels=["role", "engine"]
+        )
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for family in self.describe():
+            for role in ROLES:
+                try:
+                    engine = engines[role]
+                except InvalidEngineError:  # `manage.py check` tells why
+                    continue
+                family.add_metric([role, engine.name], engine.loaded)
+            yield family
+
+
+REGISTRY.register(Loaded())
+
+
+class MetricsView(ApiView):
+    """In Prometheus' text format, or OpenMetrics for whoever accepts that."""
+
+    def get(self, request: Request) -> HttpResponse:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(
+            encode(REGISTRY), content_type=content_type, headers={"Cache-Control": "no-store"}
+        )
