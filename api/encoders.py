@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from dataclasses import asdict
 from typing import Any
 
 from rest_framework.request import Request
 
 from api.exceptions import Problem
-from api.serializers import sentence_json, turn_json
+from api.serializers import sentence_json, transcript_json, turn_json
 from pipeline.audio import Audio, open_wav, to_wav
 from pipeline.stt.base import Transcript
 from pipeline.turn import Done, Event, Heard, ReplyDelta, Spoken
@@ -103,7 +102,7 @@ class Events(Encoder):
     def _encode(self, event: Event) -> bytes:
         match event:
             case Heard():
-                return _sent("heard", asdict(event.transcript))
+                return _sent("heard", transcript_json(event.transcript))
             case ReplyDelta():
                 return _sent("reply", {"delta": event.text})
             case Spoken():

@@ -16,6 +16,7 @@ from rest_framework.reverse import reverse
 from api.exceptions import UploadTooLarge
 from api.middleware import META
 from pipeline.engines import engines
+from pipeline.stt.base import Transcript
 from pipeline.tts.base import MAX_SPEED, MIN_SPEED, Speech, Voice
 from pipeline.turn import Times, Turn
 
@@ -118,12 +119,23 @@ def sentence_json(request: Request, speech: Speech) -> dict[str, Any]:
     }
 
 
+def transcript_json(transcript: Transcript) -> dict[str, Any]:
+    return {
+        "text": transcript.text,
+        "language": transcript.language,
+        "segments": [
+            {"start": segment.start, "end": segment.end, "text": segment.text}
+            for segment in transcript.segments
+        ],
+    }
+
+
 def turn_json(request: Request, turn: Turn, decoded_s: float) -> dict[str, Any]:
     times = times_json(turn.times, decoded_s)
     return {
         "id": request.META[META],
         "language": turn.transcript.language,
-        "transcript": asdict(turn.transcript),
+        "transcript": transcript_json(turn.transcript),
         "reply": turn.reply,
         "speech": {
             "url": speech_url(request, turn.speeches),

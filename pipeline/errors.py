@@ -9,7 +9,8 @@
     │   ├── TextTooLong
     │   ├── NoSpeech             nothing was said
     │   ├── UnknownVoice         lists the valid ones
-    │   └── UnsupportedLanguage  lists the valid ones
+    │   ├── UnsupportedLanguage  lists the valid ones
+    │   └── UnsupportedTask      the weights, or the server, were not made for it
     └── EngineError              ours; raised from its cause
         ├── EngineUnavailable    not loaded, or what it needs is missing
         ├── EngineBusy           every slot is taken
@@ -41,6 +42,7 @@ __all__ = [
     "TextTooLong",
     "UnknownVoice",
     "UnsupportedLanguage",
+    "UnsupportedTask",
 ]
 
 
@@ -110,6 +112,10 @@ class UnsupportedLanguage(InputError):
         self.language, self.valid = language, tuple(valid)
         text = _("The language “%(language)s” is not supported. The languages are: %(valid)s.")
         super().__init__(text % {"language": language[:64], "valid": ", ".join(self.valid)})
+
+
+class UnsupportedTask(InputError):
+    code = "unsupported_task"
 
 
 class EngineError(PipelineError):

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from django.utils.translation import gettext as _
 
 from pipeline import metrics
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import Deadline, Engine
-from pipeline.errors import NoSpeech, UnsupportedLanguage
+from pipeline.errors import NoSpeech, UnsupportedLanguage, UnsupportedTask
+
+Task = Literal["transcribe", "translate"]
+
+OPENING = frozenset("«“„([{¿¡")
+GOING_ON = frozenset("-‐'’.,:/@")
+"""A piece that begins so, without a blank, is the rest of a word: ``-il``, ``'Italie``, ``,5``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """When a word was said, with the punctuation that belongs to it."""
+
+    start: float  # seconds from the beginning of the utterance
+    end: float  # seconds
+    text: str  # an engine may leave the blank before it, which tells what is a word of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +37,9 @@ class Segment:
     start: float  # seconds from the beginning of the utterance
     end: float  # seconds
     text: str
+    # What the engine thinks of it; 0 where it does not tell.
+    avg_logprob: float = 0.0  # of its tokens
+    no_speech_prob: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +47,19 @@ class Transcript:
     """What was heard."""
 
     text: str
-    language: str  # ISO 639-1
+    language: str  # ISO 639-1, of the text
     segments: tuple[Segment, ...] = ()
+    words: tuple[Word, ...] = ()  # where they were asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a transcript is to be like."""
+
+    language: str | None = None  # ISO 639-1, of the utterance; None: to be detected
+    task: Task = "transcribe"  # "translate": into English
+    prompt: str = ""  # text that may have come before: names, spelling, punctuation
+    words: bool = False  # the time of each
 
 
 class SpeechToText(Engine):
@@ -40,25 +72,77 @@ class SpeechToText(Engine):
     def languages(self) -> Collection[str]:
         """ISO 639-1 codes that ``transcribe`` accepts."""
 
-    def transcribe(self, audio: Audio, *, language: str | None = None) -> Transcript:
-        """The transcript of ``audio``; ``language`` None detects it.
+    @property
+    def translates(self) -> bool:
+        """Whether it can, into English; known once it is loaded."""
+        return False
+
+    @property
+    def times_words(self) -> bool:
+        """Whether it can tell when each word was said; known once it is loaded."""
+        return False
+
+    def transcribe(
+        self,
+        audio: Audio,
+        *,
+        language: str | None = None,
+        task: Task = "transcribe",
+        prompt: str = "",
+        words: bool = False,
+    ) -> Transcript:
+        """The transcript of ``audio``; what the arguments mean is told by ``Wanted``.
 
         :raises NoSpeech: nothing was said; never an invented text.
         :raises UnsupportedLanguage: lists the languages there are.
+        :raises UnsupportedTask: it cannot translate, or cannot tell the times of words.
         :raises EngineError: see its tree.
         """
         audio = audio.resampled(SAMPLE_RATE)
         if audio.samples.size == 0:
             raise NoSpeech
+        wanted = Wanted(language, task, prompt.strip(), words)
         with self._at_work() as deadline:
-            if language is not None and language not in self.languages:
-                raise UnsupportedLanguage(language, sorted(self.languages))
+            self._check(wanted)
             metrics.AUDIO.labels("in").inc(audio.duration)
-            transcript = self._transcribe(audio, language, deadline)
+            transcript = self._transcribe(audio, wanted, deadline)
         if not transcript.text.strip():
             raise NoSpeech
-        return transcript
+        written = "en" if task == "translate" else transcript.language
+        return replace(transcript, language=written, words=tuple(joined(transcript.words)))
+
+    def _check(self, wanted: Wanted) -> None:
+        if wanted.language is not None and wanted.language not in self.languages:
+            raise UnsupportedLanguage(wanted.language, sorted(self.languages))
+        if wanted.task == "translate" and not self.translates:
+            raise UnsupportedTask(_("%(engine)s cannot translate.") % {"engine": self.name})
+        if wanted.words and not self.times_words:
+            text = _("%(engine)s cannot tell when each word is said.")
+            raise UnsupportedTask(text % {"engine": self.name})
 
     @abstractmethod
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
-        """``audio`` is at 16 kHz and not empty; ``language`` is supported or None."""
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
+        """``audio`` is at 16 kHz and not empty; what is ``wanted`` is supported."""
+
+
+def joined(pieces: Iterable[Word]) -> Iterator[Word]:
+    """Words as they are written, of the pieces that tokenizers make of them.
+
+    Marks go with the word that they follow, or open: French sets them apart. What goes on with a
+    word (``-il``, ``'Italie``) is part of it.
+    """
+    before, word = "", None
+    for piece in pieces:
+        if any(char.isalnum() for char in piece.text):
+            if word and not before and piece.text[0] in GOING_ON:
+                word = Word(word.start, piece.end, word.text + piece.text)
+                continue
+            if word:
+                yield word
+            word, before = replace(piece, text=(before + piece.text).strip()), ""
+        elif word is None or piece.text.strip() in OPENING:
+            before += piece.text
+        else:  # a mark takes no time
+            word, before = replace(word, text=word.text + before + piece.text), ""
+    if word:
+        yield replace(word, text=(word.text + before).rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -10,28 +10,45 @@ from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
 from pipeline.scripted import Script
-from pipeline.stt.base import Segment, SpeechToText, Transcript
+from pipeline.stt.base import Segment, SpeechToText, Transcript, Wanted, Word
 
 SILENCE_PEAK = 1e-3  # of full scale
 
 
 class Fake(SpeechToText):
-    """Any sound is ``text``, silence is no speech; ``script`` overrides call by call."""
+    """Any sound is ``text``, silence is no speech; ``script`` overrides call by call.
+
+    It understands no English, hence no translation either: that is ``text`` as well.
+    """
 
     languages: Collection[str] = ("en", "es", "fr", "de")
+    translates = True
+    times_words = True
 
     def __init__(self, *, text: str = "Quelle heure est-il ?", slots: int = 1, wait_s: float = 30):
         super().__init__(slots=slots, wait_s=wait_s)
         self._text = text
         self.script: Script[str] = Script()
         self.heard: list[Audio] = []
+        self.wanted: list[Wanted] = []
 
     def _load(self) -> None:
         pass
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.heard.append(audio)
+        self.wanted.append(wanted)
         if float(np.abs(audio.samples).max()) < SILENCE_PEAK:
             raise NoSpeech
         text = self.script.next(self._text)
-        return Transcript(text, language or "fr", (Segment(0.0, audio.duration, text),))
+        pieces = [f" {word}" for word in text.split()]
+        words = tuple(_evenly(pieces, audio.duration)) if wanted.words else ()
+        segment = Segment(0.0, audio.duration, text)
+        return Transcript(text, wanted.language or "fr", (segment,), words)
+
+
+def _evenly(texts: list[str], duration: float) -> Iterator[Word]:
+    """``texts`` over ``duration`` seconds, each as long as the others."""
+    each = duration / max(1, len(texts))
+    for place, text in enumerate(texts):
+        yield Word(place * each, (place + 1) * each, text)

@@ -8,7 +8,8 @@ all the same, the 30 s are tried.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 
 from pipeline.audio import SAMPLE_RATE
 from pipeline.base import Deadline
-from pipeline.stt.listening import MAX_COMPRESSION, Device, Gated, Heard
+from pipeline.stt.base import Wanted, Word
+from pipeline.stt.listening import MAX_COMPRESSION, Device, Gated, Heard, translating
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
     from ctranslate2 import StorageView
     from faster_whisper import WhisperModel
+    from faster_whisper.tokenizer import Tokenizer
 
 FRAME_S = 0.01
 WHOLE_S, LEAST_S, MARGIN_S = 30.0, 10.0, 5.0
@@ -35,6 +38,9 @@ PIECES = 4
 
 TOKENS_PER_S, TOKENS_MORE = 7, 8
 """Nobody speaks faster: what is longer is a loop."""
+
+PROMPT_TOKENS = 223
+"""The end of a prompt that Whisper is given; the rest of its 448 is for the text."""
 
 
 class FasterWhisper(Weighted, Gated):
@@ -65,6 +71,14 @@ class FasterWhisper(Weighted, Gated):
         languages: list[str] = self._model.supported_languages
         return languages
 
+    @property
+    def translates(self) -> bool:
+        return self._model.model.is_multilingual and translating(self.weights)
+
+    @property
+    def times_words(self) -> bool:
+        return True
+
     def _load(self) -> None:
         import ctranslate2
         from faster_whisper import WhisperModel
@@ -83,25 +97,25 @@ class FasterWhisper(Weighted, Gated):
         )
 
     def _decode(
-        self, samples: NDArray[np.float32], language: str | None, deadline: Deadline
+        self, samples: NDArray[np.float32], wanted: Wanted, deadline: Deadline
     ) -> tuple[Iterable[Heard], str]:
         duration = len(samples) / SAMPLE_RATE
         if duration > SHORT_S:
-            return self._decode_long(samples, language)
+            return self._decode_long(samples, wanted)
         features = self._model.feature_extractor(samples)
         for window_s in (max(self.least_s, duration + MARGIN_S), WHOLE_S):
             encoded = self._model.encode(_filled(features, window_s))
-            spoken = language or self._language(encoded)
-            heard, ended = self._decode_short(encoded, duration, spoken)
+            spoken = wanted.language or self._language(encoded)
+            heard, ended = self._decode_short(encoded, duration, replace(wanted, language=spoken))
             if ended and heard.compression_ratio <= MAX_COMPRESSION:
                 break
             deadline.check()
         return [heard], spoken
 
     def _decode_short(
-        self, encoded: StorageView, duration: float, language: str
+        self, encoded: StorageView, duration: float, wanted: Wanted
     ) -> tuple[Heard, bool]:
-        """What is heard in one window, and whether it came to an end.
+        """What is heard in one window, in a language that is known, and whether it came to an end.
 
         Without timestamps, which take tokens, hence time, and of which VAD knows as much.
         """
@@ -110,14 +124,19 @@ class FasterWhisper(Weighted, Gated):
 
         whisper = self._model.model
         tokenizer = Tokenizer(
-            self._model.hf_tokenizer, whisper.is_multilingual, "transcribe", language
+            self._model.hf_tokenizer, whisper.is_multilingual, wanted.task, wanted.language
         )
         most = int(TOKENS_PER_S * duration) + TOKENS_MORE
+        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+        if wanted.prompt:
+            before = tokenizer.encode(f" {wanted.prompt}")[-PROMPT_TOKENS:]
+            prompt = [tokenizer.sot_prev, *before, *prompt]
         [result] = whisper.generate(
             encoded,
-            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+            [prompt],
             beam_size=1,
-            max_length=2 * most,  # CTranslate2 takes half of it for the prompt
+            # CTranslate2 takes half of it for the prompt, or as much as that needs.
+            max_length=max(2 * most, len(prompt) + most),
             return_scores=True,
             return_no_speech_prob=True,
         )
@@ -130,24 +149,46 @@ class FasterWhisper(Weighted, Gated):
             result.no_speech_prob,
             result.scores[0] * len(tokens) / (len(tokens) + 1),  # the end is a token as well
             get_compression_ratio(text),
+            tuple(self._words(tokenizer, tokens, encoded, duration)) if wanted.words else (),
         )
         return heard, len(tokens) < most
 
+    def _words(
+        self, tokenizer: Tokenizer, tokens: Sequence[int], encoded: StorageView, duration: float
+    ) -> Iterator[Word]:
+        """Each is said where the decoder looks as it writes it:
+        https://github.com/openai/whisper/blob/main/notebooks/Multilingual_ASR.ipynb"""
+        frames = round(duration / FRAME_S)
+        [aligned] = self._model.find_alignment(tokenizer, [tokens], encoded, frames)
+        for word in aligned:
+            yield Word(float(word["start"]), float(word["end"]), word["word"])
+
     def _decode_long(
-        self, samples: NDArray[np.float32], language: str | None
+        self, samples: NDArray[np.float32], wanted: Wanted
     ) -> tuple[Iterator[Heard], str]:
         from faster_whisper import BatchedInferencePipeline
 
         segments, info = BatchedInferencePipeline(self._model).transcribe(
             samples,
-            language=language,
+            language=wanted.language,
+            task=wanted.task,
+            initial_prompt=wanted.prompt or None,
+            word_timestamps=wanted.words,
             beam_size=1,
             temperature=0.0,
             without_timestamps=False,
             batch_size=PIECES,
         )
         decoded = (
-            Heard(s.start, s.end, s.text, s.no_speech_prob, s.avg_logprob, s.compression_ratio)
+            Heard(
+                s.start,
+                s.end,
+                s.text,
+                s.no_speech_prob,
+                s.avg_logprob,
+                s.compression_ratio,
+                tuple(Word(w.start, w.end, w.word) for w in s.words or ()),
+            )
             for s in segments
         )
         return decoded, info.language

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
-from pipeline.stt.base import Segment, SpeechToText, Transcript
+from pipeline.stt.base import Segment, SpeechToText, Transcript, Wanted, Word
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -46,6 +46,7 @@ class Heard:
     no_speech_prob: float
     avg_logprob: float
     compression_ratio: float
+    words: tuple[Word, ...] = ()
 
     @property
     def doubtful(self) -> bool:
@@ -68,32 +69,44 @@ class Gated(SpeechToText):
         """One second of noise through the encoder and a few steps of the decoder."""
         noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE).astype(np.float32)
         with self._at_work() as deadline:
-            self._decode(noise, "fr", deadline)
+            self._decode(noise, Wanted("fr"), deadline)
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         speech = spoken(audio.samples)
-        decoded, heard_language = self._decode(audio.samples[speech], language, deadline)
+        decoded, heard_language = self._decode(audio.samples[speech], wanted, deadline)
         offset = speech.start / SAMPLE_RATE
-        kept = []
+
+        def inside(time: float) -> float:
+            # Whisper may end a segment beyond the sound it was given, by up to a second.
+            return float(min(time + offset, audio.duration))
+
+        kept, words = [], []
         for heard in decoded:
             deadline.check()
             text = heard.text.strip()
             if heard.doubtful or not text:
                 continue
-            # Whisper may end a segment beyond the sound it was given, by up to a second.
-            end = min(heard.end + offset, audio.duration)
-            kept.append(Segment(min(heard.start + offset, end), end, text))
-        return Transcript(" ".join(s.text for s in kept), heard_language, tuple(kept))
+            start, end = inside(heard.start), inside(heard.end)
+            kept.append(Segment(start, end, text, heard.avg_logprob, heard.no_speech_prob))
+            words += [Word(inside(w.start), inside(w.end), w.text) for w in heard.words]
+        text = " ".join(segment.text for segment in kept)
+        return Transcript(text, heard_language, tuple(kept), tuple(words))
 
     @abstractmethod
     def _decode(
-        self, samples: NDArray[np.float32], language: str | None, deadline: Deadline
+        self, samples: NDArray[np.float32], wanted: Wanted, deadline: Deadline
     ) -> tuple[Iterable[Heard], str]:
         """What Whisper hears in ``samples``, of shape ``(n,)`` at 16 kHz, and the language.
 
         Greedy, so that the same sound gives the same text, and each stretch of 30 s on its own:
         text carried over would carry its errors on.
         """
+
+
+def translating(weights: str) -> bool:
+    """Whether ``weights`` of this name were trained to: all that hear many languages were, but for
+    those made from transcripts alone (https://github.com/openai/whisper/discussions/2363)."""
+    return not any(kind in weights for kind in ("turbo", "distil"))
 
 
 def spoken(samples: NDArray[np.float32]) -> slice:

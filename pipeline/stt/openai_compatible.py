@@ -1,4 +1,4 @@
-"""A speech to text behind OpenAI's API: ``POST /v1/audio/transcriptions``.
+"""A speech to text behind OpenAI's API: ``POST /v1/audio/transcriptions``, or ``translations``.
 
 speaches, vLLM, LocalAI … See ``pipeline.remote``. Silero VAD decides here whether anybody speaks,
 as for every Whisper: what is no speech is not sent.
@@ -6,6 +6,7 @@ as for every Whisper: what is no speech is not sent.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.audio import SAMPLE_RATE, Audio, to_wav
 from pipeline.base import Deadline
 from pipeline.remote import Remote
+from pipeline.stt.base import Wanted, Word
 from pipeline.stt.listening import Gated, Heard
 
 WHISPER = """
@@ -52,7 +54,8 @@ class OpenAICompatible(Remote, Gated):
     ) -> None:
         """``response_format`` "json" is for models that give no segments, as ``gpt-4o-transcribe``.
 
-        The transcript is then one segment, in the language asked for or else the default one.
+        The transcript is then one segment, in the language asked for or else the default one, and
+        such models neither translate nor tell the times of words.
         """
         super().__init__(
             base_url=base_url,
@@ -70,6 +73,14 @@ class OpenAICompatible(Remote, Gated):
         return self._languages
 
     @property
+    def translates(self) -> bool:
+        return self._response_format == "verbose_json"
+
+    @property
+    def times_words(self) -> bool:
+        return self._response_format == "verbose_json"
+
+    @property
     def identity(self) -> Mapping[str, str]:
         return {**super().identity, "response_format": self._response_format}
 
@@ -81,25 +92,26 @@ class OpenAICompatible(Remote, Gated):
         pass  # noise is not sent
 
     def _decode(
-        self, samples: NDArray[np.float32], language: str | None, deadline: Deadline
+        self, samples: NDArray[np.float32], wanted: Wanted, deadline: Deadline
     ) -> tuple[Iterable[Heard], str]:
         utterance = Audio(samples, SAMPLE_RATE)
-        form = {
+        form: dict[str, str | list[str]] = {
             "model": self._model,
             "response_format": self._response_format,
             "temperature": "0",
-            **({"language": language} if language else {}),
+            **({"language": wanted.language} if wanted.language else {}),
+            **({"prompt": wanted.prompt} if wanted.prompt else {}),
+            **({"timestamp_granularities[]": ["segment", "word"]} if wanted.words else {}),
         }
         files = {"file": ("utterance.wav", to_wav([utterance]), "audio/wav")}
-        answer = self.read_object(
-            self._ask("audio/transcriptions", deadline, data=form, files=files)
-        )
+        path = "audio/translations" if wanted.task == "translate" else "audio/transcriptions"
+        answer = self.read_object(self._ask(path, deadline, data=form, files=files))
         try:
             heard = list(_segments(answer, utterance.duration))
-            named = str(answer.get("language") or language or settings.VOICEBOT_LANGUAGE).lower()
+            named = str(answer.get("language") or wanted.language or settings.VOICEBOT_LANGUAGE)
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise self.not_understood() from exc
-        return heard, CODES.get(named, named)
+        return heard, CODES.get(named.lower(), named.lower())
 
 
 def _segments(answer: dict[str, Any], duration: float) -> Iterator[Heard]:
@@ -108,12 +120,21 @@ def _segments(answer: dict[str, Any], duration: float) -> Iterator[Heard]:
     What a server does not say about its doubts counts as no doubt.
     """
     segments = answer.get("segments") or [{"start": 0, "end": duration, "text": answer["text"]}]
-    for segment in segments:
+    words = deque(
+        Word(float(word["start"]), float(word["end"]), str(word["word"]))
+        for word in answer.get("words") or ()
+    )
+    for place, segment in enumerate(segments, start=1):
+        start, end = float(segment["start"]), float(segment["end"])
+        said = []  # what was said before the next one begins
+        while words and (words[0].start < end or place == len(segments)):
+            said.append(words.popleft())
         yield Heard(
-            float(segment["start"]),
-            float(segment["end"]),
+            start,
+            end,
             str(segment["text"]).strip(),
             float(segment.get("no_speech_prob") or 0),
             float(segment.get("avg_logprob") or 0),
             float(segment.get("compression_ratio") or 0),
+            tuple(said),
         )

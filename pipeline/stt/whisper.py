@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pipeline import weights as store
 from pipeline.base import Deadline
 from pipeline.errors import EngineUnavailable
-from pipeline.stt.listening import Device, Gated, Heard
+from pipeline.stt.base import Wanted, Word
+from pipeline.stt.listening import Device, Gated, Heard, translating
 from pipeline.weighted import Weighted
 from pipeline.weights.manifest import root
 from pipeline.weights.sources import measure
@@ -86,6 +87,14 @@ class Whisper(Weighted, Gated):
         return list(LANGUAGES)[: self._model.num_languages]
 
     @property
+    def translates(self) -> bool:
+        return self._model.is_multilingual and translating(self.weights)
+
+    @property
+    def times_words(self) -> bool:
+        return True
+
+    @property
     def needs(self) -> Collection[str]:
         return () if self.weights in SIZES else super().needs  # the package fetches them itself
 
@@ -114,7 +123,7 @@ class Whisper(Weighted, Gated):
         self._model = whisper.load_model(str(self.path), device)
 
     def _decode(
-        self, samples: NDArray[np.float32], language: str | None, deadline: Deadline
+        self, samples: NDArray[np.float32], wanted: Wanted, deadline: Deadline
     ) -> tuple[Iterable[Heard], str]:
         def check(*_args: object) -> None:
             deadline.check()
@@ -123,7 +132,10 @@ class Whisper(Weighted, Gated):
         with self._model.decoder.register_forward_pre_hook(check):
             result = self._model.transcribe(
                 samples,
-                language=language,
+                language=wanted.language,
+                task=wanted.task,
+                initial_prompt=wanted.prompt or None,
+                word_timestamps=wanted.words,
                 temperature=0.0,
                 condition_on_previous_text=False,
                 fp16=self._model.device.type == "cuda",
@@ -136,6 +148,10 @@ class Whisper(Weighted, Gated):
                 segment["no_speech_prob"],
                 segment["avg_logprob"],
                 segment["compression_ratio"],
+                tuple(
+                    Word(float(w["start"]), float(w["end"]), w["word"])
+                    for w in segment.get("words", ())
+                ),
             )
             for segment in result["segments"]
         ]

@@ -17,6 +17,7 @@ EXAMPLES = [
     (errors.NoSpeech(), 422, "no_speech"),
     (errors.UnknownVoice("v", ["claire"]), 400, "unknown_voice"),
     (errors.UnsupportedLanguage("xx", ["fr"]), 400, "unsupported_language"),
+    (errors.UnsupportedTask("…"), 400, "unsupported_task"),
     (errors.EngineError("…"), 502, "engine_failed"),
     (errors.EngineUnavailable("…"), 503, "engine_unavailable"),
     (errors.EngineBusy(30), 503, "engine_busy"),

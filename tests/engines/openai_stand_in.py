@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.audio import Audio, decode, to_wav
 from pipeline.engines import Engines
+from pipeline.stt.base import Task
 
 KEY = "sk-stand-in-0123456789"
 MODEL = "stand-in"
@@ -83,14 +84,16 @@ def serving(
 
 
 def audio_api(engines: Engines) -> Callable[[Answering, bytes], None]:
-    """What answers as ``/v1/audio/transcriptions`` and ``/v1/audio/speech`` do."""
+    """What answers as ``/v1/audio/transcriptions``, ``translations`` and ``speech`` do."""
 
     def answer(http: Answering, body: bytes) -> None:
         if http.headers["Authorization"] != f"Bearer {KEY}":
             given = http.headers["Authorization"] or "nothing"
             http.send_error_json(401, f"Incorrect API key provided: {given}.")
         elif http.path == "/v1/audio/transcriptions":
-            _transcribe(http, _form(http.headers, body), engines)
+            _transcribe(http, _form(http.headers, body), engines, "transcribe")
+        elif http.path == "/v1/audio/translations":
+            _transcribe(http, _form(http.headers, body), engines, "translate")
         elif http.path == "/v1/audio/speech":
             _speak(http, json.loads(body), engines)
         else:
@@ -101,21 +104,27 @@ def audio_api(engines: Engines) -> Callable[[Answering, bytes], None]:
 
 def _form(headers: Message, body: bytes) -> dict[str, bytes]:
     head = f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode()
-    fields = {}
+    fields: dict[str, bytes] = {}
     for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
         content = part.get_payload(decode=True)
         assert isinstance(content, bytes)
-        fields[str(part.get_param("name", header="content-disposition"))] = content
+        # A field may be given several times.
+        name = str(part.get_param("name", header="content-disposition"))
+        fields[name] = b",".join(filter(None, [fields.get(name), content]))
     return fields
 
 
-def _transcribe(http: Answering, form: Mapping[str, bytes], engines: Engines) -> None:
+def _transcribe(http: Answering, form: Mapping[str, bytes], engines: Engines, task: Task) -> None:
     if form["model"].decode() != MODEL:
         http.send_error_json(404, "The model does not exist.")
         return
     audio = decode(form["file"], max_duration=60)
     language = form["language"].decode() if "language" in form else None
-    transcript = engines.stt.transcribe(audio, language=language)
+    timed = b"word" in form.get("timestamp_granularities[]", b"")
+    prompt = form.get("prompt", b"").decode()
+    transcript = engines.stt.transcribe(
+        audio, language=language, task=task, prompt=prompt, words=timed
+    )
     if form["response_format"] == b"json":
         http.send_json(200, {"text": transcript.text})
         return
@@ -124,7 +133,10 @@ def _transcribe(http: Answering, form: Mapping[str, bytes], engines: Engines) ->
         for index, segment in enumerate(transcript.segments)
     ]
     named = ENGLISH_NAMES[transcript.language]
-    answer = {"task": "transcribe", "language": named, "duration": audio.duration}
+    answer = {"task": task, "language": named, "duration": audio.duration}
+    words = [{"start": w.start, "end": w.end, "word": w.text} for w in transcript.words]
+    if words:
+        answer["words"] = words
     http.send_json(200, {**answer, "text": transcript.text, "segments": segments})
 
 

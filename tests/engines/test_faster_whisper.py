@@ -12,7 +12,7 @@ from ctranslate2 import StorageView
 from bench.recordings import recordings, words
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.engines import Engines
-from pipeline.stt.base import SpeechToText
+from pipeline.stt.base import SpeechToText, Wanted
 from pipeline.stt.faster_whisper import FasterWhisper
 from pipeline.stt.listening import Heard
 from tests.engines.gated import GatedContract
@@ -48,10 +48,10 @@ class Looping(FasterWhisper):
         self.frames: list[int] = []
 
     def _decode_short(
-        self, encoded: StorageView, duration: float, language: str
+        self, encoded: StorageView, duration: float, wanted: Wanted
     ) -> tuple[Heard, bool]:
         self.frames.append(encoded.shape[1])
-        heard, ended = super()._decode_short(encoded, duration, language)
+        heard, ended = super()._decode_short(encoded, duration, wanted)
         return heard, ended and len(self.frames) > 1
 
 

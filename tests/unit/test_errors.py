@@ -30,6 +30,7 @@ CODES = {
     "NoSpeech": "no_speech",
     "UnknownVoice": "unknown_voice",
     "UnsupportedLanguage": "unsupported_language",
+    "UnsupportedTask": "unsupported_task",
     "EngineError": "engine_failed",
     "EngineUnavailable": "engine_unavailable",
     "EngineBusy": "engine_busy",
