@@ -22,7 +22,7 @@ from django.core.management import call_command
 
 from bench.setup import WEIGHTS
 from pipeline.base import Deadline
-from pipeline.llm.base import Message
+from pipeline.llm.base import Deltas, Message, Sampling
 from pipeline.llm.llama_cpp import LlamaCpp
 from pipeline.llm.transformers import Transformers
 from pipeline.stt import faster_whisper
@@ -36,16 +36,20 @@ REPLY = (
 
 
 class SayingLlamaCpp(LlamaCpp):
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        return _said(super()._reply(messages, deadline))
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
+        return _said(super()._reply(messages, sampling, deadline))
 
 
 class SayingTransformers(Transformers):
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        return _said(super()._reply(messages, deadline))
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
+        return _said(super()._reply(messages, sampling, deadline))
 
 
-def _said(computed: Generator[str, None, None]) -> Generator[str, None, None]:
+def _said(computed: Deltas) -> Generator[str, None, None]:
     with closing(computed):
         for word, _delta in zip(REPLY.split(), computed, strict=False):
             yield f" {word}"

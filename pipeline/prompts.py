@@ -113,9 +113,12 @@ PROMPTS = {
 }
 
 
-def messages(text: str, language: str, history: Sequence[Message] = ()) -> tuple[Message, ...]:
+def messages(
+    text: str, language: str, history: Sequence[Message] = (), instructions: str = ""
+) -> tuple[Message, ...]:
     """The messages that ask for a reply to ``text`` in ``language`` after ``history``.
 
+    ``instructions`` follow ours: whoever asks may say more of how to answer.
     A language without a prompt of its own gets the English one, told to answer in the user's
     language.
     """
@@ -131,4 +134,5 @@ def messages(text: str, language: str, history: Sequence[Message] = ()) -> tuple
         for user, assistant in prompt.examples
         for message in (Message("user", user), Message("assistant", assistant))
     ]
-    return (Message("system", prompt.system), *examples, *history, Message("user", text))
+    told = f"{prompt.system} {instructions}".strip()
+    return (Message("system", told), *examples, *history, Message("user", text))

@@ -18,13 +18,14 @@ from pipeline.ahead import ahead
 from pipeline.audio import Audio
 from pipeline.engines import Engines
 from pipeline.errors import EngineError
-from pipeline.llm.base import Message
+from pipeline.llm.base import AS_EVER, Message, Sampling, Usage
 from pipeline.metrics import counted
 from pipeline.sentences import SentenceSplitter
 from pipeline.stt.base import Transcript
 from pipeline.tts.base import CacheState, Speech
 
 T = TypeVar("T")
+R = TypeVar("R")
 Stage = Literal["stt", "llm", "tts"]
 
 
@@ -47,15 +48,16 @@ class Times:
         finally:
             setattr(self, stage, getattr(self, stage) + time.monotonic() - started)
 
-    def over(self, stage: Stage, source: Generator[T, None, None]) -> Generator[T, None, None]:
-        """The items of ``source``; what it takes to make each counts for ``stage``."""
+    def over(self, stage: Stage, source: Generator[T, None, R]) -> Generator[T, None, R]:
+        """The items of ``source``, and what it returns; to make each counts for ``stage``."""
         with closing(source):
             while True:
                 try:
                     with self.measure(stage):
                         item = next(source)
-                except StopIteration:
-                    return
+                except StopIteration as end:
+                    returned: R = end.value
+                    return returned
                 yield item
 
 
@@ -92,6 +94,7 @@ class Turn:
     reply: str
     speeches: tuple[Speech, ...]  # in the order they are heard
     times: Times
+    usage: Usage | None = None  # of the reply, where the engine counts
 
     @property
     def audio(self) -> list[Audio]:
@@ -121,8 +124,11 @@ def events(
     voice: str | None = None,
     speed: float = 1.0,
     history: Sequence[Message] = (),
+    instructions: str = "",
+    sampling: Sampling = AS_EVER,
     reply: str | None = None,
     eager: bool = False,
+    aloud: bool = True,
 ) -> Generator[Event, None, None]:
     """Take a turn, event by event; closing the generator stops its work.
 
@@ -131,7 +137,9 @@ def events(
 
     A reply is written in a thread of its own, so the speech of the first sentence is being made
     while the rest is still being thought of. ``eager`` is for speech that is heard while it is
-    made: it begins with the first clause, see ``sentences``.
+    made: it begins with the first clause, see ``sentences``. ``aloud`` False only writes it.
+
+    ``instructions`` are what the assistant is told besides, ``sampling`` how it is to write.
 
     :raises PipelineError: see its tree.
     """
@@ -139,6 +147,7 @@ def events(
     started = time.monotonic()
     speaker: str  # id of the voice
     written = ""
+    usage: Usage | None = None
     speeches: list[Speech] = []
 
     def elapsed() -> float:
@@ -157,20 +166,24 @@ def events(
                 yield Spoken(speech, start, end)
                 start = elapsed()
 
-    if voice is not None or language is not None:
+    def write() -> Generator[str, None, None]:
+        nonlocal usage
+        usage = yield from times.over("llm", engines.llm.reply(asked, sampling))
+
+    if aloud and (voice is not None or language is not None):
         engines.tts.choose_voice(voice, language)  # fail before the work, not after it
     if isinstance(said, Transcript):
         transcript = said
     else:
         with times.measure("stt"):
             transcript = engines.stt.transcribe(said, language=language)
-    speaker = engines.tts.choose_voice(voice, transcript.language).id
+    speaker = engines.tts.choose_voice(voice, transcript.language).id if aloud else ""
     yield Heard(transcript)
 
     asked_at = elapsed()
     if reply is None:
-        asked = prompts.messages(transcript.text, transcript.language, history)
-        source = times.over("llm", engines.llm.reply(asked))
+        asked = prompts.messages(transcript.text, transcript.language, history, instructions)
+        source = write()
     else:
         source = (delta for delta in [reply])
     splitter = SentenceSplitter(eager=eager)
@@ -179,13 +192,15 @@ def events(
             times.llm_first = times.llm_first or elapsed() - asked_at
             written += delta
             yield ReplyDelta(delta)
-            yield from speak(splitter.feed(delta))
-        yield from speak(splitter.flush())
+            if aloud:
+                yield from speak(splitter.feed(delta))
+        if aloud:
+            yield from speak(splitter.flush())
 
-    if not speeches:
+    if aloud and not speeches:
         raise EngineError(_("The assistant found nothing to say."))
     times.total = elapsed()
-    yield Done(Turn(transcript, written.strip(), tuple(speeches), times))
+    yield Done(Turn(transcript, written.strip(), tuple(speeches), times, usage))
 
 
 def take(turn: Generator[Event, None, None]) -> Turn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
@@ -21,15 +21,41 @@ class Message:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is to be written; by default as ever, so that the same gets the same."""
+
+    max_tokens: int | None = None  # of the reply; never more than the engine's own limit
+    temperature: float = 0.0  # 0: always the likeliest token
+    top_p: float = 1.0  # above temperature 0: only tokens that are so likely, taken together
+    stop: tuple[str, ...] = ()  # the reply ends before any of these texts
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a reply took, as the engine counts."""
+
+    prompt_tokens: int
+    reply_tokens: int
+    cut: bool = False  # it ended at the most tokens it may have, not by itself
+
+
+Deltas = Generator[str, None, Usage | None]
+"""Text as it is written, then what it took, where that is known."""
+
+AS_EVER = Sampling()
+
+
 class LanguageModel(Engine):
     """Writes the assistant's next message."""
 
     role = "llm"
 
-    def reply(self, messages: Sequence[Message]) -> Generator[str, None, None]:
+    def reply(self, messages: Sequence[Message], sampling: Sampling = AS_EVER) -> Deltas:
         """Deltas of the reply to ``messages``, the last of which is the user's.
 
-        Closing the generator stops the work and frees the slot.
+        Closing the generator stops the work and frees the slot. What it returns in the end is
+        the ``Usage``, or None where the engine cannot tell.
 
         :raises TextTooLong: at the call; the messages do not fit.
         :raises EngineError: see its tree; while iterating.
@@ -39,15 +65,51 @@ class LanguageModel(Engine):
         length = sum(len(message.text) for message in messages)
         if length > MAX_MESSAGES_CHARS:
             raise TextTooLong(length, MAX_MESSAGES_CHARS)
-        return self._guarded(messages)
+        return self._guarded(messages, sampling)
 
-    def _guarded(self, messages: Sequence[Message]) -> Generator[str, None, None]:
-        with self._at_work() as deadline, closing(self._reply(messages, deadline)) as deltas:
-            for delta in deltas:
+    def _guarded(self, messages: Sequence[Message], sampling: Sampling) -> Deltas:
+        with (
+            self._at_work() as deadline,
+            closing(self._reply(messages, sampling, deadline)) as deltas,
+        ):
+            while True:
+                try:
+                    delta = next(deltas)
+                except StopIteration as end:
+                    usage: Usage | None = end.value
+                    return usage
                 deadline.check()
                 if delta:
                     yield delta
 
     @abstractmethod
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        """Yield text as it is generated; stop generating when closed."""
+    def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
+        """Yield text as it is generated, and return what it took; stop generating when closed."""
+
+
+class Stops:
+    """Ends a text before the first of some others, wherever its pieces were cut."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = tuple(filter(None, texts))
+        self._held = ""  # it may be the beginning of one of them
+        self.reached = False
+
+    def feed(self, delta: str) -> str:
+        """What is sure to come before the end; all that follows is the end once it is reached."""
+        if self.reached:
+            return ""
+        text, self._held = self._held + delta, ""
+        if ends := [text.find(stop) for stop in self._texts if stop in text]:
+            self.reached = True
+            return text[: min(ends)]
+        for length in range(max(map(len, self._texts), default=1) - 1, 0, -1):
+            if any(stop.startswith(text[-length:]) for stop in self._texts if len(text) >= length):
+                text, self._held = text[:-length], text[-length:]
+                break
+        return text
+
+    def flush(self) -> str:
+        """What was held back, when nothing follows."""
+        held, self._held = self._held, ""
+        return held

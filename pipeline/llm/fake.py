@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from pipeline.base import Deadline
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import Deltas, LanguageModel, Message, Sampling, Stops, Usage
 from pipeline.scripted import Script
 
 
 class Fake(LanguageModel):
-    """Replies word by word with the user's last message; ``script`` overrides call by call."""
+    """Replies word by word with the user's last message; ``script`` overrides call by call.
+
+    A word is a token. There is nothing random in it, whatever the temperature.
+    """
 
     def __init__(self, *, slots: int = 1, wait_s: float = 30, timeout_s: float = 120) -> None:
         super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self.script: Script[str] = Script()
         self.asked: list[tuple[Message, ...]] = []
+        self.sampled: list[Sampling] = []
         self.stopped = 0  # replies that were closed before their end
 
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
         self.asked.append(tuple(messages))
-        text = self.script.next(f"Vous avez dit : {messages[-1].text}")
+        self.sampled.append(sampling)
+        words = re.findall(r"\S+\s*", self.script.next(f"Vous avez dit : {messages[-1].text}"))
+        stops = Stops(sampling.stop)
+        written = 0
         try:
-            yield from re.findall(r"\S+\s*", text)
+            for word in words[: sampling.max_tokens]:
+                written += 1
+                yield stops.feed(word)
+                if stops.reached:
+                    break
+            yield stops.flush()
         except GeneratorExit:
             self.stopped += 1
             raise
+        prompt_tokens = sum(len(message.text.split()) for message in messages)
+        return Usage(prompt_tokens, written, cut=not stops.reached and written < len(words))

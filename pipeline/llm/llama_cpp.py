@@ -8,7 +8,7 @@ text to go on with (see ``pipeline.llm.dialogue``). Either way the beginning of 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from pipeline.ahead import pushed
 from pipeline.base import Deadline
 from pipeline.errors import EngineError, TextTooLong
 from pipeline.llm import dialogue
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import AS_EVER, Deltas, LanguageModel, Message, Sampling, Usage
 from pipeline.llm.gguf import metadata
 from pipeline.weighted import Weighted
 
@@ -92,27 +92,36 @@ class LlamaCpp(Weighted, LanguageModel):
         """Computes the beginning that every prompt of the default language shares."""
         from pipeline import prompts
 
-        with pushed(self._completing(prompts.messages("…", settings.VOICEBOT_LANGUAGE))) as chunks:
+        asked = prompts.messages("…", settings.VOICEBOT_LANGUAGE)
+        with pushed(self._completing(asked, AS_EVER)) as chunks:
             next(chunks, None)
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        with pushed(self._completing(messages)) as chunks:
+    def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
+        reason, tokens = None, None
+        with pushed(self._completing(messages, sampling)) as chunks:
             for chunk in chunks:
                 if error := chunk.get("error"):
                     raise self._error(error, messages)
-                choice = chunk["choices"][0]
-                yield choice["text"] if self._form else choice["delta"].get("content") or ""
+                tokens = chunk.get("usage") or tokens  # the last chunk's
+                for choice in chunk["choices"]:
+                    reason = choice["finish_reason"] or reason
+                    yield choice["text"] if self._form else choice["delta"].get("content") or ""
+        if tokens is None:
+            return None
+        cut = reason == "length"
+        return Usage(tokens["prompt_tokens"], tokens["completion_tokens"], cut=cut)
 
     def _completing(
-        self, messages: Sequence[Message]
+        self, messages: Sequence[Message], wanted: Sampling
     ) -> Callable[[Callable[[dict[str, Any]], bool]], None]:
         """What runs the generation and pushes llama.cpp's chunks until nobody reads them."""
         sampling: Request = {
             "stream": True,
             "cache_prompt": True,
-            "temperature": 0.0,
+            "temperature": wanted.temperature,
+            "top_p": wanted.top_p,
             **HELD_DOWN,
-            "n_predict": self._max_tokens,
+            "n_predict": min(self._max_tokens, wanted.max_tokens or self._max_tokens),
         }
 
         def work(push: Callable[[dict[str, Any]], bool]) -> None:
@@ -121,11 +130,18 @@ class LlamaCpp(Weighted, LanguageModel):
 
             if self._form:
                 text = dialogue.write(messages, self._form)
-                request = {**sampling, "prompt": text, "stop": [dialogue.END]}
+                request = {**sampling, "prompt": text, "stop": [dialogue.END, *wanted.stop]}
                 self._server.handle_completions(request, on_chunk)
             else:
                 asked = [{"role": m.role, "content": m.text} for m in messages]
-                self._server.handle_chat_completions({**sampling, "messages": asked}, on_chunk)
+                counted = {"include_usage": True}
+                request = {
+                    **sampling,
+                    "messages": asked,
+                    "stop": list(wanted.stop),
+                    "stream_options": counted,
+                }
+                self._server.handle_chat_completions(request, on_chunk)
 
         return work
 

@@ -6,7 +6,7 @@ vLLM, llama.cpp's server, Ollama, LocalAI … See ``pipeline.remote``.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from pipeline import prompts
 from pipeline.base import Deadline
 from pipeline.errors import EngineError
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import Deltas, LanguageModel, Message, Sampling, Usage
 from pipeline.remote import Remote
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class OpenAICompatible(Remote, LanguageModel):
         self._body_options: dict[str, Any] = {
             "model": model,
             "stream": True,
+            "stream_options": {"include_usage": True},
             "temperature": 0,
             "max_tokens": max_tokens,
             **(extra or {}),
@@ -69,17 +70,37 @@ class OpenAICompatible(Remote, LanguageModel):
         for _delta in self.reply(prompts.messages("…", settings.VOICEBOT_LANGUAGE)):
             break
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
         asked = [{"role": message.role, "content": message.text} for message in messages]
-        body = {**self._body_options, "messages": asked}
+        body = {**self._body_options, **self._differing(sampling), "messages": asked}
+        reason: str | None = None
+        tokens: Any = None
         with self._asking("chat/completions", deadline, json=body) as response:
             for event in self._events(response, deadline):
                 if error := event.get("error"):
                     text = _("%(engine)s failed.") % {"engine": self.name}
                     raise EngineError(text) from self.said(error)
-                # The last event may count tokens and hold no choice.
+                # The last event counts tokens, where a server does, and may hold no choice.
+                tokens = event.get("usage") or tokens
                 for choice in event.get("choices", [])[:1]:
+                    reason = choice.get("finish_reason") or reason
                     yield choice["delta"].get("content") or ""
+        try:
+            prompt, reply = int(tokens["prompt_tokens"]), int(tokens["completion_tokens"])
+        except (KeyError, TypeError, ValueError):
+            return None  # it does not say
+        return Usage(prompt, reply, cut=reason == "length")
+
+    def _differing(self, sampling: Sampling) -> dict[str, Any]:
+        """What ``sampling`` changes in the body of a request."""
+        body: dict[str, Any] = {}
+        if sampling.max_tokens is not None:
+            body["max_tokens"] = min(self._body_options["max_tokens"], sampling.max_tokens)
+        if sampling.temperature:
+            body |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        return body
 
     def _events(self, response: Response, deadline: Deadline) -> Iterator[dict[str, Any]]:
         """The server-sent events, each of them one JSON object on one line.

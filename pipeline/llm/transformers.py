@@ -7,7 +7,7 @@ and nothing is looked for elsewhere once it is here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,7 +18,7 @@ from pipeline.ahead import pushed
 from pipeline.base import Deadline
 from pipeline.errors import TextTooLong
 from pipeline.llm import dialogue
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import AS_EVER, Deltas, LanguageModel, Message, Sampling, Stops, Usage
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -112,22 +112,33 @@ class Transformers(Weighted, LanguageModel):
         """Computes the beginning that every prompt of the default language shares."""
         from pipeline import prompts
 
-        with pushed(self._generating(prompts.messages("…", settings.VOICEBOT_LANGUAGE))) as deltas:
-            next(deltas, None)
+        asked = prompts.messages("…", settings.VOICEBOT_LANGUAGE)
+        with pushed(self._generating(asked, AS_EVER)) as pieces:
+            next(pieces, None)
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
-        with pushed(self._generating(messages)) as deltas:
-            yield from deltas
+    def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
+        with pushed(self._generating(messages, sampling)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, Usage):
+                    return piece
+                yield piece
+        return None
 
-    def _generating(self, messages: Sequence[Message]) -> Callable[[Callable[[str], bool]], None]:
-        """What generates and pushes the text of each token until nobody reads any more."""
+    def _generating(
+        self, messages: Sequence[Message], sampling: Sampling
+    ) -> Callable[[Callable[[str | Usage], bool]], None]:
+        """What generates and pushes the text of each token until nobody reads any more, and in
+        the end what it took."""
         asked = self._tokens(messages)
         room = self._context_tokens - self._max_tokens
         if len(asked) > room:
             chars = sum(len(message.text) for message in messages)
             raise TextTooLong(chars, chars * room // len(asked))
 
-        def work(push: Callable[[str], bool]) -> None:
+        most = min(self._max_tokens, sampling.max_tokens or self._max_tokens)
+        stops = Stops([dialogue.END, *sampling.stop] if self._form else sampling.stop)
+
+        def work(push: Callable[[str | Usage], bool]) -> None:
             import torch
 
             past = self._pasts.popleft()
@@ -135,15 +146,19 @@ class Transformers(Weighted, LanguageModel):
                 cache = self._recalled(past, asked)
                 tokens = self._model.generate(
                     torch.tensor([asked], device=self._model.device),
-                    max_new_tokens=self._max_tokens,
+                    max_new_tokens=most,
                     past_key_values=cache,
                     logits_processor=[_held_down(len(asked))],
-                    stopping_criteria=[self._listening(push)],
+                    stopping_criteria=[self._listening(push, stops)],
+                    **_randomly(sampling),
                 )
                 # The last token was chosen, not computed.
                 past.tokens, past.cache = tokens[0, :-1].tolist(), cache
             finally:
                 self._pasts.append(past)
+            push(stops.flush())
+            written = tokens.shape[1] - len(asked)
+            push(Usage(len(asked), written, cut=written == most and not stops.reached))
 
         return work
 
@@ -175,22 +190,31 @@ class Transformers(Weighted, LanguageModel):
         cache.crop(shared - len(tokens))
         return cache
 
-    def _listening(self, push: Callable[[str], bool]) -> Callable[..., Tensor]:
+    def _listening(
+        self, push: Callable[[str | Usage], bool], stops: Stops
+    ) -> Callable[..., Tensor]:
         """Called after each token: hands its text on, and says whether that was the last."""
         import torch
         from tokenizers.decoders import DecodeStream
 
         # Text comes when it is whole: a character may take several tokens.
         stream = DecodeStream(skip_special_tokens=True)
-        end = dialogue.END if self._form else None
 
         def over(tokens: Tensor, _scores: object, **_options: Any) -> Tensor:
             text = stream.step(self._tokenizer.backend_tokenizer, int(tokens[0, -1])) or ""
-            line, ended, _rest = text.partition(end) if end else (text, "", "")
             # Even nothing is pushed: that is how it is known, at each token, whether to go on.
-            return torch.tensor([not push(line) or bool(ended)], device=tokens.device)
+            heard = push(stops.feed(text))
+            return torch.tensor([not heard or stops.reached], device=tokens.device)
 
         return over
+
+
+def _randomly(sampling: Sampling) -> dict[str, Any]:
+    """Options of ``generate``; none for the likeliest token, which is its default here."""
+    if not sampling.temperature:
+        return {}
+    likely = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    return {"do_sample": True, **likely}
 
 
 def _held_down(prompt_tokens: int) -> Callable[[Tensor, Tensor], Tensor]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from pipeline.audio import Audio
 from pipeline.base import Deadline
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling
 from pipeline.stt import fake
-from pipeline.stt.base import Transcript
+from pipeline.stt.base import Transcript, Wanted
 
 
 class HearsGerman(fake.Fake):
     """Whoever lets it detect the language."""
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
-        return super()._transcribe(audio, language or "de", deadline)
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
+        heard = replace(wanted, language=wanted.language or "de")
+        return super()._transcribe(audio, heard, deadline)
 
 
 class Unfetched(fake.Fake):
@@ -40,7 +42,9 @@ class Gated(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         self.begun.set()
         if self.first:
             yield self.first
@@ -64,7 +68,9 @@ class Endless(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         self.begun.set()
         try:
             while True:

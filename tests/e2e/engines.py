@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from pipeline.base import Deadline
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling
 
 
 class Gated(LanguageModel):
@@ -20,7 +20,9 @@ class Gated(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         yield "Bonjour à vous tous. "
         while not self._gate.exists():
             time.sleep(0.02)

@@ -11,7 +11,7 @@ An engine is tested by a class that names its suite and gives it the engine::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -30,8 +30,9 @@ from pipeline.errors import (
     TextTooLong,
     UnknownVoice,
     UnsupportedLanguage,
+    UnsupportedTask,
 )
-from pipeline.llm.base import MAX_MESSAGES_CHARS, LanguageModel, Message
+from pipeline.llm.base import MAX_MESSAGES_CHARS, LanguageModel, Message, Sampling, Usage
 from pipeline.stt.base import SpeechToText, Transcript
 from pipeline.tts.base import MAX_TEXT_CHARS, Speech, TextToSpeech
 
@@ -147,6 +148,41 @@ class SpeechToTextContract(EngineContract):
         assert set(caught.value.valid) == set(engine.languages)
         assert "fr" in caught.value.valid
 
+    def test_tells_when_each_word_is_said_or_that_it_cannot(
+        self, engine: SpeechToText, utterance: Audio, transcript: Transcript
+    ) -> None:
+        assert transcript.words == ()
+        if not engine.times_words:
+            with pytest.raises(UnsupportedTask):
+                engine.transcribe(utterance, language="fr", words=True)
+            return
+        timed = engine.transcribe(utterance, language="fr", words=True)
+        assert (timed.text, timed.language) == (transcript.text, transcript.language)
+        assert " ".join(word.text for word in timed.words) == timed.text
+        for word in timed.words:
+            assert any(char.isalnum() for char in word.text)
+            assert 0 <= word.start <= word.end <= utterance.duration
+        starts = [word.start for word in timed.words]
+        assert starts == sorted(starts)
+
+    def test_translates_or_says_that_it_cannot(
+        self, engine: SpeechToText, utterance: Audio
+    ) -> None:
+        if not engine.translates:
+            with pytest.raises(UnsupportedTask):
+                engine.transcribe(utterance, language="fr", task="translate")
+            return
+        translation = engine.transcribe(utterance, language="fr", task="translate")
+        assert translation.language == "en"
+        assert translation.text == " ".join(segment.text for segment in translation.segments)
+
+    def test_takes_a_prompt(self, engine: SpeechToText, utterance: Audio) -> None:
+        said = " ".join(
+            f"{question} {answer}" for question, answer in prompts.PROMPTS["fr"].examples
+        )
+        for prompt in ("Il est question de l'heure à Paris.", said * 4):  # more than is read
+            assert engine.transcribe(utterance, language="fr", prompt=prompt).text
+
 
 class LanguageModelContract(EngineContract):
     question = prompts.messages("Quelle est la capitale de la France ?", "fr")
@@ -163,6 +199,52 @@ class LanguageModelContract(EngineContract):
     def test_replies_the_same_to_the_same(self, engine: LanguageModel) -> None:
         first, second = ("".join(engine.reply(self.question)) for _ in range(2))
         assert first == second
+
+    def test_counts_what_a_reply_takes(self, engine: LanguageModel) -> None:
+        text, usage = self.written(engine, Sampling())
+        assert usage is not None
+        assert len(text.split()) // 2 <= usage.reply_tokens <= len(text) + 1
+        asked = " ".join(message.text for message in self.question)
+        assert len(asked.split()) // 2 <= usage.prompt_tokens <= 2 * len(asked)
+        longer = [*self.question[:-1], Message("user", f"{asked} {asked}")]
+        _text, more = self.written(engine, Sampling(max_tokens=1), longer)
+        assert more is not None
+        assert more.prompt_tokens > usage.prompt_tokens
+
+    def test_a_reply_ends_at_the_most_tokens_it_may_have(self, engine: LanguageModel) -> None:
+        whole, _usage = self.written(engine, Sampling())
+        part, usage = self.written(engine, Sampling(max_tokens=2))
+        assert whole.startswith(part)
+        assert len(part) < len(whole)
+        assert usage is not None
+        assert (usage.reply_tokens, usage.cut) == (2, True)
+
+    def test_a_reply_ends_before_the_text_it_is_to_stop_at(self, engine: LanguageModel) -> None:
+        whole = "".join(engine.reply(self.question))
+        middle = len(whole) // 2
+        stop = whole[middle : middle + 4]
+        before, usage = self.written(engine, Sampling(stop=("no such text", stop)))
+        assert before == whole[: whole.index(stop)]
+        assert usage is None or not usage.cut
+
+    def test_replies_by_chance_where_that_is_wanted(self, engine: LanguageModel) -> None:
+        text, _usage = self.written(engine, Sampling(temperature=1.5, top_p=0.9, max_tokens=8))
+        assert text.strip()
+        assert "".join(engine.reply(self.question)) == "".join(engine.reply(self.question))
+
+    def written(
+        self,
+        engine: LanguageModel,
+        sampling: Sampling,
+        messages: Sequence[Message] = question,
+    ) -> tuple[str, Usage | None]:
+        """The reply, and what the engine says it took."""
+        usage: list[Usage | None] = []
+
+        def reply() -> Iterator[str]:
+            usage.append((yield from engine.reply(messages, sampling)))
+
+        return "".join(reply()), usage[0]
 
     def test_replies_after_a_closed_reply(self, engine: LanguageModel) -> None:
         whole = "".join(engine.reply(self.question))

@@ -25,8 +25,9 @@ from pipeline.errors import (
     EngineUnavailable,
     InvalidEngineError,
     NoSpeech,
+    UnsupportedTask,
 )
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling, Usage
 from pipeline.llm.openai_compatible import OpenAICompatible as RemoteLanguageModel
 from pipeline.stt.base import SpeechToText
 from pipeline.stt.openai_compatible import OpenAICompatible as RemoteSpeechToText
@@ -150,6 +151,14 @@ class TestSpeechToText(SpeechToTextContract):
         assert segment.text == transcript.text
         assert 0 <= segment.start < segment.end <= utterance.duration
 
+    def test_text_without_segments_is_no_translation(self, utterance: Audio) -> None:
+        engine = RemoteSpeechToText(
+            base_url="http://127.0.0.1:9/v1", model=MODEL, response_format="json"
+        )
+        for options in ({"task": "translate"}, {"words": True}):
+            with pytest.raises(UnsupportedTask):
+                engine.transcribe(utterance, **options)
+
     def test_noise_is_not_sent(self) -> None:
         noise = np.random.default_rng(0).normal(0, 0.05, SAMPLE_RATE).astype(np.float32)
         engine = RemoteSpeechToText(base_url="http://127.0.0.1:9/v1", model=MODEL)
@@ -221,11 +230,32 @@ def test_asks_as_the_api_is_documented() -> None:
     assert json.loads(body) == {
         "model": "m",
         "stream": True,
+        "stream_options": {"include_usage": True},
         "temperature": 0,
         "max_tokens": 7,
         "top_p": 0.5,
         "messages": [{"role": "user", "content": "Bonjour !"}],
     }
+
+
+def test_asks_for_what_is_wanted_and_passes_on_what_the_server_counts() -> None:
+    sampling = Sampling(max_tokens=300, temperature=0.7, top_p=0.9, stop=("FIN",))
+    counted = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    ends = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+    for usage, expected in (
+        ({"choices": [], "usage": counted}, Usage(5, 2, cut=True)),
+        ({"choices": [], "usage": None}, None),
+        ({"choices": [], "usage": {"prompt_tokens": "many"}}, None),
+    ):
+        with serving(streams(delta("Oui."), ends, usage, "[DONE]")) as (base_url, asked):
+            reply = replying(base_url, max_tokens=160).reply(QUESTION, sampling)
+            assert next(reply) == "Oui."
+            with pytest.raises(StopIteration) as end:
+                next(reply)
+        assert end.value.value == expected
+        body = json.loads(asked[0][2])
+        wanted = {"max_tokens": 160, "temperature": 0.7, "top_p": 0.9, "stop": ["FIN"]}
+        assert wanted.items() <= body.items()
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ from pipeline.errors import (
     PipelineError,
 )
 from pipeline.llm import fake as llm
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling
 from pipeline.stt import fake as stt
-from pipeline.stt.base import SpeechToText, Transcript
+from pipeline.stt.base import SpeechToText, Transcript, Wanted
 from pipeline.tts import fake as tts
 from pipeline.tts.base import Voice
 from pipeline.weighted import Weighted
@@ -82,7 +82,7 @@ class Patient(SpeechToText):
     def _load(self) -> None:
         pass
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.working.set()
         while not self.stop.wait(0.01):
             deadline.check()
@@ -95,7 +95,9 @@ class Slow(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         for _ in range(250):
             time.sleep(0.02)
             yield "mot "

@@ -16,7 +16,7 @@ from pipeline.base import Deadline
 from pipeline.engines import Engines
 from pipeline.errors import EngineBusy, NoSpeech
 from pipeline.stt import fake
-from pipeline.stt.base import Transcript
+from pipeline.stt.base import Transcript, Wanted
 from pipeline.turn import events, take
 
 SECOND = Audio(np.full(16_000, 0.5, np.float32), 16_000)
@@ -31,10 +31,10 @@ class Slow(fake.Fake):
         self.begun = threading.Semaphore(0)
         self.go_on = threading.Event()
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.begun.release()
         assert self.go_on.wait(timeout=10)
-        return super()._transcribe(audio, language, deadline)
+        return super()._transcribe(audio, wanted, deadline)
 
 
 def engines(stt: str = "pipeline.stt.fake.Fake", **options: object) -> Engines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar, cast
 
 import numpy as np
@@ -22,9 +23,9 @@ from pipeline.errors import (
     UnsupportedLanguage,
 )
 from pipeline.llm import fake as llm
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling
 from pipeline.stt import fake as stt
-from pipeline.stt.base import Transcript
+from pipeline.stt.base import Transcript, Wanted
 from pipeline.tts import fake as tts
 from pipeline.tts.base import CacheState, Speech, Voice
 from pipeline.turn import Done, Heard, ReplyDelta, Spoken, Times, Turn
@@ -40,8 +41,9 @@ class Hears(stt.Fake):
         super().__init__(wait_s=0)
         self._hears = hears
 
-    def _transcribe(self, audio: Audio, language: str | None, deadline: Deadline) -> Transcript:
-        return super()._transcribe(audio, language or self._hears, deadline)
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
+        heard = replace(wanted, language=wanted.language or self._hears)
+        return super()._transcribe(audio, heard, deadline)
 
 
 class Writes(LanguageModel):
@@ -55,7 +57,9 @@ class Writes(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         for delta in self.deltas:
             match delta:
                 case str():
@@ -76,7 +80,9 @@ class WaitsForSpeech(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         yield "Bonjour. "
         if not self.spoken.wait(timeout=10):
             raise TimeoutError
@@ -95,7 +101,9 @@ class Endless(LanguageModel):
     def _load(self) -> None:
         pass
 
-    def _reply(self, messages: Sequence[Message], deadline: Deadline) -> Generator[str, None, None]:
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
         try:
             yield from ("Bonjour. ", "Il ")
             self.go_on.wait(timeout=10)
