@@ -213,8 +213,9 @@ class SpeechView(ApiView):
             refusal = Problem(RangeNotSatisfiable())
             refusal["Content-Range"] = response["Content-Range"]
             return refusal
-        # The address tells the content, which says what somebody was told: no shared caches.
-        response["Cache-Control"] = "private, max-age=31536000, immutable"
+        # It says what somebody was told: no shared caches. And it may be corrected: asked for by
+        # its ETag, it is not sent twice, nor is a former one played.
+        response["Cache-Control"] = "private, no-cache"
         return (
             get_conditional_response(request._request, response["ETag"], response=response)
             or response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -16,31 +17,41 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from cache import files
+from cache.drawing import peaks
 from pipeline.audio import Audio, from_wav
 from pipeline.tts.base import Voice
 
 KEPT_WHEN_FULL = 0.9
 """Share of the limit that stays when it is exceeded: making room once serves many writes."""
 
+DAYS_COUNTED = 90
+"""Hits are told by the day that far back."""
+
 
 class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
+    def find(self, key: str) -> CachedSpeech | None:
+        return self.filter(key=key).first()
+
     def wav(self, key: str) -> bytes | None:
         """The WAV kept under ``key``; None when there is none, or its file is gone or damaged."""
-        sha256 = self.filter(key=key).values_list("sha256", flat=True).first()
-        return None if sha256 is None else files.read(key, sha256)
+        row = self.find(key)
+        return None if row is None else row.wav()
 
     def audio(self, key: str) -> Audio | None:
         """As ``wav``, decoded."""
-        wav = self.wav(key)
-        try:
-            return None if wav is None else from_wav(wav)
-        except ValueError:  # intact, but of a format that is no longer written
-            return None
+        row = self.find(key)
+        return None if row is None else row.audio()
 
-    def used(self, key: str) -> None:
+    def used(self, row: CachedSpeech) -> None:
         """Count a hit."""
+        now, today = timezone.now(), timezone.localdate()
         with transaction.atomic():
-            self.filter(key=key).update(hits=F("hits") + 1, last_used_at=timezone.now())
+            if not self.filter(pk=row.pk).update(hits=F("hits") + 1, last_used_at=now):
+                return  # purged meanwhile
+            day, first = DailyHits.objects.get_or_create(speech=row, day=today)
+            DailyHits.objects.filter(pk=day.pk).update(hits=F("hits") + 1)
+            if first:
+                DailyHits.objects.filter(speech=row).too_old().delete()
 
     def keep(
         self,
@@ -51,9 +62,8 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
         voice: Voice,
         speed: float,
         identity: Mapping[str, str],
-        duration: float,
     ) -> None:
-        """Keep ``wav``, of ``duration`` seconds, in the place of what ``key`` had; make room.
+        """Keep ``wav`` in the place of what ``key`` had; make room.
 
         :raises OSError, ValueError, django.db.Error: it could not be kept.
         """
@@ -69,9 +79,7 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
                         "engine": identity["engine"],
                         "identity": dict(identity),
                         "speed": speed,
-                        "duration": duration,
-                        "size_bytes": len(wav),
-                        "sha256": files.digest(wav),
+                        **_of_file(wav),
                         "last_used_at": timezone.now(),
                     },
                 )
@@ -79,6 +87,20 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
         except Exception:
             files.delete(key)  # without a row it would never count against the limit
             raise
+
+    def correct(self, key: str, wav: bytes, *, text: str, voice: str) -> bool:
+        """Let ``wav``, that says ``text`` in the place of what ``key`` says, be what is heard.
+
+        It is pinned. No ``text`` takes the correction back. False when there is no such speech.
+
+        :raises OSError, django.db.Error: nothing has changed, or the next hit finds it damaged
+            and makes it again.
+        """
+        if not self.filter(key=key).exists():
+            return False
+        files.write(key, wav)
+        corrected = {"corrected_text": text, "corrected_voice": voice, "pinned": bool(text)}
+        return bool(self.filter(key=key).update(**_of_file(wav), **corrected))
 
     def _make_room(self) -> None:
         limit_bytes = settings.VOICEBOT_CACHE_MAX_BYTES
@@ -119,6 +141,11 @@ class CachedSpeech(models.Model):
     pinned = models.BooleanField(
         _("pinned"), default=False, help_text=_("Stays, however long it is not used.")
     )
+    corrected_text = models.TextField(
+        _("corrected text"), blank=True, help_text=_("Said in the place of the text.")
+    )
+    corrected_voice = models.CharField(_("voice of the correction"), max_length=100, blank=True)
+    peaks = models.BinaryField(_("waveform"), default=bytes)  # see `drawing.peaks`
 
     objects = CachedSpeechQuerySet.as_manager()
 
@@ -129,12 +156,63 @@ class CachedSpeech(models.Model):
         indexes = [
             # Holds all that making room asks for: the sum of the sizes, the order of use.
             models.Index(
-                fields=["pinned", "last_used_at", "size_bytes"], name="cache_least_recently_used"
+                fields=["last_used_at", "pinned", "size_bytes"], name="cache_order_of_use"
             ),
         ]
+        permissions = [("listen_cachedspeech", "Can listen to cached speech")]
 
     def __str__(self) -> str:
         return Truncator(self.text).chars(60)
+
+    @property
+    def said(self) -> str:
+        """What is heard."""
+        return self.corrected_text or self.text
+
+    def wav(self) -> bytes | None:
+        """None when the file is gone or damaged."""
+        return files.read(self.key, self.sha256)
+
+    def audio(self) -> Audio | None:
+        wav = self.wav()
+        try:
+            return None if wav is None else from_wav(wav)
+        except ValueError:  # intact, but of a format that is no longer written
+            return None
+
+
+class DailyHitsQuerySet(models.QuerySet["DailyHits"]):
+    def too_old(self) -> Self:
+        return self.filter(day__lte=timezone.localdate() - timedelta(days=DAYS_COUNTED))
+
+
+class DailyHits(models.Model):
+    """How often a speech was found on one day."""
+
+    speech = models.ForeignKey(CachedSpeech, models.CASCADE, related_name="daily_hits")
+    day = models.DateField()
+    hits = models.PositiveIntegerField(default=0)
+
+    objects = DailyHitsQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["speech", "day"], name="cache_one_count_a_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.hits}"
+
+
+def _of_file(wav: bytes) -> dict[str, Any]:
+    """What the row tells of its file."""
+    audio = from_wav(wav)
+    return {
+        "duration": audio.duration,
+        "size_bytes": len(wav),
+        "sha256": files.digest(wav),
+        "peaks": peaks(audio.samples),
+    }
 
 
 @receiver(post_delete, sender=CachedSpeech)

@@ -10,6 +10,7 @@ from math import ceil
 
 from django.conf import settings
 from django.db import Error
+from django.utils.translation import gettext as _
 from filelock import Timeout
 
 from cache import files
@@ -17,9 +18,10 @@ from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
-from pipeline.engines import build
-from pipeline.errors import EngineBusy
+from pipeline.engines import build, engines
+from pipeline.errors import EngineBusy, InputError
 from pipeline.tts.base import Speech, TextToSpeech, Voice
+from pipeline.tts.fallback import Fallback
 
 logger = logging.getLogger(__name__)
 
@@ -109,25 +111,27 @@ class CachedTextToSpeech(TextToSpeech):
             speed=speed,
             identity=self.identity,
         )
-        audio = self._recall(key)
-        if audio is None:
+        speech = self._recall(key, voice)
+        if speech is None:
             with self._alone(key):
-                audio = self._recall(key)  # it may have been made while this one waited
-                if audio is None:
+                speech = self._recall(key, voice)  # it may have been made while this one waited
+                if speech is None:
                     return self._make(key, sentence, voice, speed)
-        return Speech(
-            sentence, audio, voice.id, engine=self.name, outbound=False, cache="hit", key=key
-        )
+        return speech
 
-    def _recall(self, key: str) -> Audio | None:
-        audio = None
+    def _recall(self, key: str, voice: Voice) -> Speech | None:
+        speech = None
         try:
-            audio = CachedSpeech.objects.audio(key)
-            if audio is not None:
-                CachedSpeech.objects.used(key)
+            row = CachedSpeech.objects.find(key)
+            if row is not None and (audio := row.audio()) is not None:
+                # A correction by another voice is of this sentence; the next one is the voice's.
+                speech = Speech(
+                    row.said, audio, voice.id, self.name, outbound=False, cache="hit", key=key
+                )
+                CachedSpeech.objects.used(row)
         except FAILURES as exc:
             logger.warning("The speech cache fails: %s", exc)
-        return audio
+        return speech
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
@@ -142,7 +146,7 @@ class CachedTextToSpeech(TextToSpeech):
             yield
 
     def _make(self, key: str, sentence: str, voice: Voice, speed: float) -> Speech:
-        speech = super()._speak(sentence, voice, speed)
+        speech = self._corrected(key, voice, speed) or super()._speak(sentence, voice, speed)
         wav = to_wav([speech.audio])
         # What a later hit will give, to the last bit.
         speech = replace(speech, audio=from_wav(wav))
@@ -154,9 +158,56 @@ class CachedTextToSpeech(TextToSpeech):
                 voice=voice,
                 speed=speed,
                 identity=self.identity,
-                duration=speech.audio.duration,
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)
             return speech
         return replace(speech, cache="miss", key=key)
+
+    def _corrected(self, key: str, voice: Voice, speed: float) -> Speech | None:
+        """Speech of the correction of what ``key`` says, when there is one and its file is lost."""
+        try:
+            row = CachedSpeech.objects.find(key)
+        except FAILURES as exc:
+            logger.warning("The speech cache fails: %s", exc)
+            return None
+        if row is None or not row.corrected_text:
+            return None
+        known = {v.id: v for v in self.voices}
+        audio = self.rehearse(row.corrected_text, known.get(row.corrected_voice, voice), speed)
+        return Speech(row.said, audio, voice.id, engine=self.name, outbound=self.outbound)
+
+    def rehearse(self, text: str, voice: Voice, speed: float) -> Audio:
+        """Speech of all of ``text``, as it would be heard; nothing is kept.
+
+        :raises PipelineError: as ``synthesize`` does, and ``InputError`` when there is nothing to
+            say aloud.
+        """
+        speeches = list(self.engine.synthesize(text, voice=voice.id, speed=speed))
+        if not speeches:
+            raise InputError(_("There is nothing to say aloud in this text."))
+        return from_wav(to_wav(speech.audio for speech in speeches))
+
+    def correct(self, row: CachedSpeech, text: str, voice: Voice) -> bool:
+        """Say ``text`` by ``voice`` wherever ``row`` is asked for; empty: its own text again.
+
+        False when the speech is gone.
+
+        :raises PipelineError: it cannot be spoken now.
+        :raises OSError, django.db.Error: it cannot be kept.
+        """
+        own = {v.id: v for v in self.voices}[row.voice]
+        audio = self.rehearse(text or row.text, voice if text else own, row.speed)
+        with self._alone(row.key):
+            return CachedSpeech.objects.correct(
+                row.key, to_wav([audio]), text=text, voice=voice.id if text else ""
+            )
+
+
+def speaker(row: CachedSpeech) -> CachedTextToSpeech | None:
+    """The engine in use that is given ``row`` when it is asked for; None when none is."""
+    tts = engines.tts
+    for engine in tts.engines if isinstance(tts, Fallback) else [tts]:
+        if isinstance(engine, CachedTextToSpeech) and dict(engine.identity) == row.identity:
+            return engine
+    return None

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import json
+import re
+import zipfile
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import Client
+from django.template.defaultfilters import filesizeformat
+from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
-from cache import files
-from cache.models import CachedSpeech
+from cache import exports, files
+from cache.models import CachedSpeech, DailyHits
 from tests.unit.cached import cached, fill, say
 
 if TYPE_CHECKING:
@@ -36,7 +45,7 @@ def admin(admin_user: User) -> Client:
 
 
 def with_permissions(*codenames: str) -> Client:
-    user = User.objects.create_user("someone", is_staff=True)
+    user = User.objects.create_user(" ".join(codenames) or "nobody", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     return browser(user)
 
@@ -66,12 +75,12 @@ def test_the_list_tells_all(admin: Client) -> None:
     say(cached(), row.text)
     page = text_of(admin.get(LIST))
     assert ">Il fait beau, pas vrai, pas vrai, pas vrai, pas vrai, pas v…<" in page
-    assert f"{row.duration:.1f} s" in page
-    assert '<td class="field-hits">1</td>' in page
-    assert '<td class="field-voice">grave</td>' in page
-    assert '<td class="field-language">fr</td>' in page
-    assert '<td class="field-engine">Fake</td>' in page
-    assert f'<audio controls preload="none" src="{audio_url(row)}"></audio>' in page
+    size = filesizeformat(row.size_bytes).replace("\xa0", " ")
+    assert f"{row.duration:.1f} s<small>{size}</small>" in page
+    assert '<td class="field-uses">1 <svg class="sparkline"' in page
+    assert '<td class="field-spoken_by">grave<small>fr · Fake</small></td>' in page
+    assert f'<audio controls preload="none" src="{audio_url(row)}?{row.sha256[:8]}">' in page
+    assert '<svg class="waveform"' in page
     assert f"{LIST}add/" not in page
 
 
@@ -160,6 +169,27 @@ def test_purging(admin: Client) -> None:
     assert [file.stem for file in files.stored()] == [second.key]
 
 
+def test_what_is_done_is_in_the_log(admin: Client, admin_user: User) -> None:
+    [row] = fill("Un.")
+    act(admin, "pin", row)
+    act(admin, "unpin", row)
+    act(admin, "purge", row)
+    entries = LogEntry.objects.order_by("pk")
+    assert [(e.user, e.object_repr, e.get_change_message()) for e in entries] == [
+        (admin_user, "Un.", "Pinned."),
+        (admin_user, "Un.", "Unpinned."),
+        (admin_user, "Un.", ""),
+    ]
+    assert entries.last().is_deletion()  # type: ignore[union-attr]
+
+
+def test_purging_what_was_used(admin: Client) -> None:
+    [row] = fill("Un.")
+    say(cached(), "Un.")
+    assert "1 deleted." in act(admin, "purge", row)
+    assert not DailyHits.objects.exists()
+
+
 def test_deleting_one(admin: Client) -> None:
     [row] = fill("Un.")
     admin.post(f"{LIST}{row.pk}/delete/", {"post": "yes"})
@@ -235,6 +265,105 @@ def test_listening_takes_permission() -> None:
     assert with_permissions().get(audio_url(row)).status_code == 403
 
 
-def test_viewers_may_listen() -> None:
+def test_listening_is_a_permission_of_its_own() -> None:
     [row] = fill("Un.")
-    assert with_permissions("view_cachedspeech").get(audio_url(row)).status_code == 200
+    viewer = with_permissions("view_cachedspeech")
+    assert viewer.get(audio_url(row)).status_code == 403
+    for url in (LIST, f"{LIST}{row.pk}/change/"):
+        page = text_of(viewer.get(url))
+        assert '<svg class="waveform"' in page
+        assert "<audio" not in page
+    listener = with_permissions("view_cachedspeech", "listen_cachedspeech")
+    assert listener.get(audio_url(row)).status_code == 200
+    assert "<audio" in text_of(listener.get(LIST))
+
+
+def test_what_was_kept_before_there_were_waveforms_gets_one(admin: Client) -> None:
+    [row] = fill("Un.")
+    CachedSpeech.objects.update(peaks=b"")
+    files.path(row.key).rename(files.path(row.key).with_suffix(".away"))
+    assert '<path d=""/>' in text_of(admin.get(LIST))
+    files.path(row.key).with_suffix(".away").rename(files.path(row.key))
+    assert '<path d="M' in text_of(admin.get(LIST))
+    assert CachedSpeech.objects.get().peaks == row.peaks != b""
+
+
+# --- hits over time ------------------------------------------------------------------------
+
+
+def test_hits_are_told_by_the_day(admin: Client) -> None:
+    [row] = fill("Un.")
+    today = timezone.localdate()
+    for days, hits in ((0, 2), (29, 4), (30, 8), (89, 16)):
+        DailyHits.objects.create(speech=row, day=today - timedelta(days=days), hits=hits)
+    [of_month] = re.findall(r'class="sparkline".*?d="(.*?)"', text_of(admin.get(LIST)))
+    assert of_month.count("M") == 30
+    assert of_month.startswith("M1.5 32v-30")
+    assert of_month.endswith("M88.5 32v-15")
+    page = text_of(admin.get(f"{LIST}{row.pk}/change/"))
+    [of_quarter] = re.findall(r'class="sparkline".*?d="(.*?)"', page)
+    assert of_quarter.count("M") == 90
+    assert of_quarter.startswith("M1.5 32v-30")
+
+
+def test_hits_of_long_ago_are_forgotten() -> None:
+    [row] = fill("Un.")
+    today = timezone.localdate()
+    for days in (1, 89, 90, 400):
+        DailyHits.objects.create(speech=row, day=today - timedelta(days=days), hits=1)
+    for _ in range(2):
+        say(cached(), "Un.")
+    counts = DailyHits.objects.order_by("-day").values_list("day", "hits")
+    assert [((today - day).days, hits) for day, hits in counts] == [(0, 2), (1, 1), (89, 1)]
+
+
+# --- export --------------------------------------------------------------------------------
+
+
+def export(client: Client, *rows: CachedSpeech) -> zipfile.ZipFile:
+    response = client.post(LIST, {"action": "export", "_selected_action": [row.pk for row in rows]})
+    assert response["Content-Type"] == "application/zip"
+    assert response.streaming
+    zipped = zipfile.ZipFile(io.BytesIO(response.getvalue()))
+    assert zipped.testzip() is None
+    return zipped
+
+
+def test_exporting(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "BATCH", 1)
+    first, second, _third, damaged = fill("Élan.", "Deux.", "Trois.", "Quatre.")
+    files.path(damaged.key).write_bytes(b"RIFF")
+    zipped = export(admin, first, second, damaged)
+    index = json.loads(zipped.read("index.json"))
+    assert zipped.namelist() == [*(entry["file"] for entry in index), "index.json"]
+    assert [entry["text"] for entry in index] == ["Élan.", "Deux."]
+    assert zipped.read(f"speech/{first.key}.wav") == files.path(first.key).read_bytes()
+    assert index[0].items() >= {"voice": "grave", "sha256": first.sha256, "pinned": False}.items()
+    assert datetime.fromisoformat(index[0]["created_at"]) == first.created_at
+
+
+def test_exporting_takes_the_permission_to_listen() -> None:
+    [row] = fill("Un.")
+    viewer = with_permissions("view_cachedspeech", "change_cachedspeech")
+    assert "Export" not in text_of(viewer.get(LIST))
+    assert "PK" not in act(viewer, "export", row)
+    assert (
+        len(export(with_permissions("view_cachedspeech", "listen_cachedspeech"), row).namelist())
+        == 2
+    )
+
+
+def test_an_export_is_sent_while_it_is_made(admin_user: User) -> None:
+    rows = fill("Un.", "Deux.")
+
+    async def chunks() -> list[bytes]:
+        client = AsyncClient()
+        await client.aforce_login(admin_user)
+        response: Any = await client.post(
+            LIST, {"action": "export", "_selected_action": [row.pk for row in rows]}
+        )
+        return [chunk async for chunk in response.streaming_content]
+
+    sent = async_to_sync(chunks)()
+    assert len(sent) == 3  # one a speech, and the index
+    assert len(zipfile.ZipFile(io.BytesIO(b"".join(sent))).namelist()) == 3
