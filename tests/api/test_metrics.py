@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
 from django.test import Client
+from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from pipeline.engines import engines
 from tests.api.conftest import Ask, tone
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +64,17 @@ def test_nothing_that_was_sent_is_told(client: Client, ask: Ask) -> None:
         assert ask(filename=f"{PRIVATE}.wav", **wrong).status_code == 400
     client.get(f"/api/{PRIVATE}")
     assert PRIVATE.lower() not in client.get("/metrics").text.lower()
+
+
+def test_every_metric_is_told(client: Client) -> None:
+    told = re.findall(r"^\| `(voicebot_\w+)` \|", (ROOT / "docs/observing.md").read_text(), re.M)
+    kinds = {family.name: family.type for family in REGISTRY.collect()}
+    ours = {
+        f"{name}_total" if kind == "counter" else name
+        for name, kind in kinds.items()
+        if name.startswith("voicebot_")
+    }
+    assert set(told) == ours
 
 
 def test_openmetrics(client: Client) -> None:
