@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from typing import Final
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -33,18 +34,25 @@ def body(request: HttpRequest, chunks: Chunks) -> Body | AsyncBody:
 
 
 class Body:
-    """For WSGI: whoever sends the chunks makes them."""
+    """For WSGI: whoever sends the chunks makes them, in the context of the request."""
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
-        self._first = next(filter(None, chunks), b"")
+        self._context = copy_context()  # the view's, which is over when the rest is made
+        self._first = self._next()
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._first
-        yield from filter(None, self._chunks)
+        chunk = self._first
+        while chunk:
+            yield chunk
+            chunk = self._next()
 
     def close(self) -> None:
-        self._chunks.close()
+        self._context.run(self._chunks.close)
+
+    def _next(self) -> bytes:
+        """Empty when there are no more."""
+        return self._context.run(lambda: next(filter(None, self._chunks), b""))
 
 
 class AsyncBody:

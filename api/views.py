@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.http.request import MediaType
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
@@ -36,7 +36,8 @@ from api.serializers import (
 )
 from api.turns import CLIENT_GONE, Account
 from cache.models import CachedSpeech
-from cache.ranges import ranged_response
+from files.ranges import ranged_response
+from pipeline import tenants
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
 from pipeline.turn import Event, Turn, events, take
@@ -54,6 +55,14 @@ class ApiView(APIView):
     def tenant(self) -> str:
         """Who asks: what is kept for one is never shown to another. Empty without a key."""
         return str(getattr(self.request.auth, "tenant", ""))
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with tenants.acting_for(""):
+            return super().dispatch(request, *args, **kwargs)
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        tenants.become(self.tenant)
 
 
 class IndexView(ApiView):
@@ -200,7 +209,8 @@ class SpeechView(ApiView):
     """Kept speech by its address: sentence after sentence, as one WAV."""
 
     def get(self, request: Request, keys: list[str]) -> HttpResponseBase:
-        sentences = [CachedSpeech.objects.audio(key) for key in keys]
+        own = CachedSpeech.objects.filter(tenant=self.tenant)
+        sentences = [own.audio(key) for key in keys]
         audio = [sentence for sentence in sentences if sentence is not None]
         if len(audio) < len(keys):
             raise SpeechNotFound

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from cache import corrections, drawing, exports
 from cache.models import DAYS_COUNTED, CachedSpeech, CachedSpeechQuerySet
-from cache.ranges import ranged_response
+from files.ranges import ranged_response
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[CachedSpeech]  # generic in the stubs alone
@@ -36,7 +36,7 @@ else:
 DAYS_IN_LIST = 30
 
 DETAILS = (
-    *("voice", "language", "speed", "engine", "identity", "seconds", "hits"),
+    *("tenant", "voice", "language", "speed", "engine", "identity", "seconds", "hits"),
     *("created_at", "last_used_at", "key", "sha256"),
 )
 
@@ -63,8 +63,17 @@ class Corrected(admin.SimpleListFilter):
 
 @admin.register(CachedSpeech)
 class CachedSpeechAdmin(_ModelAdmin):
-    list_display = ("says", "player", "spoken_by", "seconds", "uses", "last_used", "pinned")
-    list_filter = ("language", "voice", "engine", "pinned", Corrected)
+    list_display = (
+        "says",
+        "player",
+        "spoken_by",
+        "tenant",
+        "seconds",
+        "uses",
+        "last_used",
+        "pinned",
+    )
+    list_filter = ("tenant", "language", "voice", "engine", "pinned", Corrected)
     list_per_page = 50
     search_fields = ("text", "corrected_text")
     actions = ("pin", "unpin", "export", "purge")

@@ -18,7 +18,7 @@ from cache.models import CachedSpeech, CachedSpeechQuerySet
 BATCH = 200  # rows read at a time
 
 TOLD = (
-    *("key", "text", "corrected_text", "language", "voice", "corrected_voice", "engine"),
+    *("key", "tenant", "text", "corrected_text", "language", "voice", "corrected_voice", "engine"),
     *("identity", "speed", "duration", "hits", "pinned", "sha256"),
 )
 """What the index says of each speech; moments are added to it."""

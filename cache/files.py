@@ -4,16 +4,13 @@
     speech/.tmp/            files being written
     speech/.locks/ab.lock   held while a key that begins with ab is being made
 
-A file is there whole or not at all. Whether it is the right one is known by the SHA-256 in its row.
+A file is there whole or not at all: see ``files.atomic``. Whether it is the right one is known by
+the SHA-256 in its row.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +18,17 @@ from django.conf import settings
 from filelock import FileLock
 
 from cache import keys
+from files import atomic
 
 logger = logging.getLogger(__name__)
-
-STALE_S = 600
-"""Nobody takes that long to write a file and its row: an older leftover is a crash's."""
 
 
 def root() -> Path:
     return Path(settings.VOICEBOT_DATA_DIR) / "speech"
+
+
+def _aside() -> Path:
+    return root() / ".tmp"
 
 
 def path(key: str) -> Path:
@@ -37,11 +36,6 @@ def path(key: str) -> Path:
     if not keys.is_key(key):
         raise ValueError(f"not a key: {key[:80]!r}")
     return root() / key[:2] / f"{key}.wav"
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def read(key: str, sha256: str) -> bytes | None:
@@ -53,41 +47,18 @@ def read(key: str, sha256: str) -> bytes | None:
     except OSError as exc:
         logger.warning("Cached speech cannot be read: %s", exc)
         return None
-    if digest(data) != sha256:
+    if atomic.digest(data) != sha256:
         logger.warning("Cached speech is damaged, and will be made again: %s", path(key))
         return None
     return data
 
 
 def write(key: str, data: bytes) -> None:
-    """Put ``data`` in the place of ``key``, whole or not at all, even if the power fails.
+    """Put ``data`` in the place of ``key``, as ``atomic.write`` does.
 
     :raises OSError: it could not be written; nothing is left behind.
     """
-    target, temporaries = path(key), root() / ".tmp"
-    for directory in (target.parent, temporaries):
-        directory.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=temporaries)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(target.parent)
-
-
-def _sync(directory: Path) -> None:
-    """Make a renaming in ``directory`` outlive a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.write(path(key), data, aside=_aside())
 
 
 def delete(key: str) -> None:
@@ -118,14 +89,7 @@ def stored() -> Iterator[Path]:
 
 def leftovers() -> Iterator[Path]:
     """Temporary files that a crash left."""
-    return (file for file in root().glob(".tmp/*") if is_stale(file))
-
-
-def is_stale(file: Path) -> bool:
-    try:
-        return file.stat().st_mtime < time.time() - STALE_S
-    except FileNotFoundError:  # moved to its place meanwhile
-        return False
+    return atomic.leftovers(_aside())
 
 
 def sweep() -> None:

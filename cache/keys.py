@@ -4,8 +4,9 @@ A key is the SHA-256, in hexadecimal, of a canonical JSON object (keys sorted, n
 
     {"engine": {"engine": "Kokoro", "weights": "6e74…", …},   identity of the engine that speaks
      "language": "fr",                                        of the voice
-     "recipe": 1,                                             version of this recipe
+     "recipe": 2,                                             version of this recipe
      "speed": 1.0,
+     "tenant": "",                                            whose reply it is part of
      "text": "Bonjour.",                                      normalised
      "voice": "ff_siwis"}
 
@@ -21,7 +22,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-RECIPE = 1
+RECIPE = 2
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -32,9 +33,15 @@ def normalised(text: str) -> str:
 
 
 def speech_key(
-    text: str, *, voice: str, language: str, speed: float, identity: Mapping[str, str]
+    text: str,
+    *,
+    voice: str,
+    language: str,
+    speed: float,
+    identity: Mapping[str, str],
+    tenant: str,
 ) -> str:
-    """The key of ``text`` spoken by ``voice`` of the engine that ``identity`` tells.
+    """The key of ``text`` spoken to ``tenant`` by ``voice`` of the engine that ``identity`` tells.
 
     Returns 64 hexadecimal digits.
     """
@@ -45,6 +52,7 @@ def speech_key(
         "language": language,
         "speed": float(speed),
         "engine": dict(identity),
+        "tenant": tenant,
     }
     canonical = json.dumps(ingredients, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -18,7 +18,9 @@ from django.utils.translation import pgettext_lazy
 
 from cache import files
 from cache.drawing import peaks
+from files import atomic
 from pipeline.audio import Audio, from_wav
+from pipeline.tenants import MAX_CHARS
 from pipeline.tts.base import Voice
 
 KEPT_WHEN_FULL = 0.9
@@ -62,6 +64,7 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
         voice: Voice,
         speed: float,
         identity: Mapping[str, str],
+        tenant: str,
     ) -> None:
         """Keep ``wav`` in the place of what ``key`` had; make room.
 
@@ -73,6 +76,7 @@ class CachedSpeechQuerySet(models.QuerySet["CachedSpeech"]):
                 self.update_or_create(
                     key=key,
                     defaults={
+                        "tenant": tenant,
                         "text": text,
                         "language": voice.language,
                         "voice": voice.id,
@@ -126,6 +130,13 @@ class CachedSpeech(models.Model):
     """Speech of one sentence, kept under its key. Deleting it deletes its file."""
 
     key = models.CharField(_("key"), max_length=64, unique=True)
+    tenant = models.CharField(
+        _("tenant"),
+        max_length=MAX_CHARS,
+        blank=True,
+        default="",
+        help_text=_("Who alone hears it again. Empty: whoever asks without a key."),
+    )
     text = models.TextField(_("text"))
     language = models.CharField(_("language"), max_length=16)
     voice = models.CharField(_("voice"), max_length=100)
@@ -210,7 +221,7 @@ def _of_file(wav: bytes) -> dict[str, Any]:
     return {
         "duration": audio.duration,
         "size_bytes": len(wav),
-        "sha256": files.digest(wav),
+        "sha256": atomic.digest(wav),
         "peaks": peaks(audio.samples),
     }
 

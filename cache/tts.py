@@ -16,6 +16,7 @@ from filelock import Timeout
 from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
+from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
 from pipeline.engines import build, engines
@@ -30,7 +31,7 @@ FAILURES = (OSError, ValueError, Error)
 
 
 class CachedTextToSpeech(TextToSpeech):
-    """Speaks with ``engine``, each sentence once.
+    """Speaks with ``engine``, each sentence once for each tenant.
 
     It passes for the engine it wraps, whose name and identity are the provenance of the speech.
     A hit neither loads that engine nor takes a slot of it. A cache that fails (disk full, database
@@ -110,6 +111,7 @@ class CachedTextToSpeech(TextToSpeech):
             language=voice.language,
             speed=speed,
             identity=self.identity,
+            tenant=tenants.current(),
         )
         speech = self._recall(key, voice)
         if speech is None:
@@ -158,6 +160,7 @@ class CachedTextToSpeech(TextToSpeech):
                 voice=voice,
                 speed=speed,
                 identity=self.identity,
+                tenant=tenants.current(),
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)

@@ -107,6 +107,14 @@ def test_speeches_of_different_sample_rates_are_one_sound(
     assert together.duration == pytest.approx(alone.duration + other["duration"], abs=0.002)
 
 
+def test_speech_of_another_is_not_found(client: Client, url: str) -> None:
+    assert client.get(url).status_code == 200
+    CachedSpeech.objects.filter(text__startswith="Bon").update(tenant="alice")  # half of it
+    response = client.get(url)
+    assert response.status_code == 404
+    assert response.json()["code"] == "speech_not_found"
+
+
 @pytest.mark.parametrize(
     "name", ["0" * 63, "g" * 64, "A" * 64, "0" * 64 + "+", "+".join(["0" * 64] * 51), "../" * 9]
 )

@@ -14,6 +14,7 @@ from django.utils import translation
 
 from api import streaming
 from api.streaming import DEPTH, AsyncBody, Body, Chunks
+from pipeline import tenants
 
 
 class Counting:
@@ -71,6 +72,25 @@ def test_what_prevents_the_first_chunk_is_raised() -> None:
     with pytest.raises(LookupError):
         Body(failing(b"", b""))
     assert next(iter(Body(failing(b"1")))) == b"1"
+
+
+def test_the_rest_is_made_for_whom_the_view_answered() -> None:
+    closed_for: list[str] = []
+
+    def chunks() -> Chunks:
+        try:
+            while True:
+                yield tenants.current().encode()
+        finally:
+            closed_for.append(tenants.current())
+
+    with tenants.acting_for("alice"):
+        body = Body(chunks())
+    assert tenants.current() == ""
+    read = iter(body)
+    assert [next(read), next(read)] == [b"alice", b"alice"]
+    body.close()
+    assert closed_for == ["alice"]
 
 
 # --- ASGI --------------------------------------------------------------------------------------
@@ -204,5 +224,21 @@ def test_the_language_is_that_of_the_view() -> None:
         for language in ("en", "fr"):
             body = await sync_to_async(view)(language)
             assert [chunk async for chunk in body] == [language.encode()]
+
+    run(test())
+
+
+def test_the_tenant_is_that_of_the_view() -> None:
+    def chunks() -> Chunks:
+        yield tenants.current().encode()
+
+    def view(tenant: str) -> AsyncBody:
+        with tenants.acting_for(tenant):
+            return AsyncBody(chunks())
+
+    async def test() -> None:
+        for tenant in ("alice", "bob"):
+            body = await sync_to_async(view)(tenant)
+            assert [chunk async for chunk in body] == [tenant.encode()]
 
     run(test())

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import cast
 
-from cache import files
 from cache.models import CachedSpeech
 from cache.tts import CachedTextToSpeech
+from files import atomic
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.tts.base import Speech, TextToSpeech, Voice
@@ -47,5 +47,5 @@ def fill(*texts: str) -> list[CachedSpeech]:
 
 def make_old(file: Path) -> None:
     """As if it had been written by a process that crashed long ago."""
-    long_ago = time.time() - files.STALE_S - 1
+    long_ago = time.time() - atomic.STALE_S - 1
     os.utime(file, (long_ago, long_ago))

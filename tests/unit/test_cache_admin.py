@@ -128,6 +128,7 @@ def test_search(admin: Client) -> None:
         ({"pinned__exact": "1"}, {"Grave."}),
         ({"engine": "Fake"}, {"Grave.", "Claire.", "Hello."}),
         ({"engine": "Autre"}, set()),
+        ({"tenant": "alice"}, {"Claire."}),
     ],
 )
 def test_filters(admin: Client, filters: dict[str, str], shown: set[str]) -> None:
@@ -135,6 +136,7 @@ def test_filters(admin: Client, filters: dict[str, str], shown: set[str]) -> Non
     for text, voice in (("Grave.", "grave"), ("Claire.", "claire"), ("Hello.", "low")):
         say(tts, text, voice=voice)
     CachedSpeech.objects.filter(voice="grave").update(pinned=True)
+    CachedSpeech.objects.filter(voice="claire").update(tenant="alice")
     page = text_of(admin.get(LIST, filters))
     assert {text for text in ("Grave.", "Claire.", "Hello.") if f">{text}<" in page} == shown
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cache import files
+from files import atomic
 from tests.unit.cached import make_old
 
 KEY = "ab" + "0" * 62
@@ -18,7 +19,7 @@ def temporaries() -> list[Path]:
 def test_what_is_written_is_read() -> None:
     files.write(KEY, b"speech")
     assert files.path(KEY) == files.root() / "ab" / f"{KEY}.wav"
-    assert files.read(KEY, files.digest(b"speech")) == b"speech"
+    assert files.read(KEY, atomic.digest(b"speech")) == b"speech"
     assert temporaries() == []
 
 
@@ -26,18 +27,18 @@ def test_what_is_written_is_read() -> None:
 def test_what_was_altered_is_not(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     files.write(KEY, b"speech")
     files.path(KEY).write_bytes(content)
-    assert files.read(KEY, files.digest(b"speech")) is None
+    assert files.read(KEY, atomic.digest(b"speech")) is None
     assert "damaged" in caplog.text
 
 
 def test_what_is_absent_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    assert files.read(KEY, files.digest(b"speech")) is None
+    assert files.read(KEY, atomic.digest(b"speech")) is None
     assert not caplog.records
 
 
 def test_what_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     files.path(KEY).mkdir(parents=True)
-    assert files.read(KEY, files.digest(b"speech")) is None
+    assert files.read(KEY, atomic.digest(b"speech")) is None
     assert "cannot be read" in caplog.text
 
 
@@ -104,4 +105,4 @@ def test_sweeping_nothing() -> None:
 
 
 def test_a_file_that_is_gone_is_not_stale() -> None:
-    assert not files.is_stale(files.root() / ".tmp" / "moved to its place")
+    assert not atomic.is_stale(files.root() / ".tmp" / "moved to its place")

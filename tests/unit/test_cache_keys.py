@@ -10,6 +10,7 @@ INGREDIENTS = {
     "language": "fr",
     "speed": 1.0,
     "identity": {"engine": "Kokoro", "weights": "6e74", "option": "x"},
+    "tenant": "",
 }
 
 
@@ -19,7 +20,7 @@ def key(**changes: object) -> str:
 
 def test_the_recipe_is_fixed() -> None:
     # Another digest here means that everybody's cache is lost: raise RECIPE knowingly.
-    assert key() == "dabaf12a0f4858d1a2d0fd08a998210e9c362f6a8661405bab656b315aa38ab3"
+    assert key() == "69177fff6c7f0b2d19a2b8a18d8e4787035579f71c2f1e932c7ddd88ce9840b3"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_the_recipe_is_fixed() -> None:
         {"identity": {"engine": "Kokoro", "weights": "0000", "option": "x"}},
         {"identity": {"engine": "Kokoro", "weights": "6e74", "option": "y"}},
         {"identity": {"engine": "Kokoro", "weights": "6e74"}},
+        {"tenant": "alice"},
     ],
 )
 def test_every_ingredient_changes_the_key(change: dict[str, object]) -> None:

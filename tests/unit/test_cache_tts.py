@@ -13,6 +13,7 @@ from pytest_django import Settings
 from cache import files
 from cache.models import CachedSpeech
 from cache.tts import CachedTextToSpeech
+from files import atomic
 from pipeline.audio import to_wav
 from pipeline.engines import build
 from pipeline.errors import EngineBusy, EngineError, InvalidEngineError, UnknownVoice
@@ -61,7 +62,7 @@ def test_the_row_tells_all(tts: CachedTextToSpeech) -> None:
     assert (kept.text, kept.voice, kept.language, kept.speed) == ("Bonjour.", "claire", "fr", 1.5)
     assert (kept.engine, kept.identity) == ("Fake", {"engine": "Fake"})
     assert kept.duration == speech.audio.duration
-    assert (kept.size_bytes, kept.sha256) == (len(data), files.digest(data))
+    assert (kept.size_bytes, kept.sha256) == (len(data), atomic.digest(data))
     assert (kept.hits, kept.pinned) == (0, False)
 
 
@@ -173,7 +174,7 @@ def test_a_format_no_longer_written_is_a_miss(tts: CachedTextToSpeech) -> None:
     key = say(tts, "Bonjour.").key
     assert key
     files.write(key, b"RIFX")
-    CachedSpeech.objects.update(sha256=files.digest(b"RIFX"))
+    CachedSpeech.objects.update(sha256=atomic.digest(b"RIFX"))
     assert CachedSpeech.objects.audio(key) is None
     assert say(tts, "Bonjour.").cache == "miss"
 

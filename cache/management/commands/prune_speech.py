@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from cache import files
 from cache.models import CachedSpeech
+from files import atomic
 
 
 def natural(text: str) -> int:
@@ -63,7 +64,7 @@ class Command(BaseCommand):
             max_bytes = settings.VOICEBOT_CACHE_MAX_BYTES
         # Files are listed before rows: what is stored in between is no orphan, nor is the youngest,
         # whose row may be on its way.
-        old_files = [file for file in files.stored() if files.is_stale(file)]
+        old_files = [file for file in files.stored() if atomic.is_stale(file)]
         # A dry run is a real one that is rolled back: files only go when rows are gone for good.
         with transaction.atomic():
             known = set(rows.values_list("key", flat=True))

@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from cache.ranges import ranged_response
+from files.ranges import ranged_response
 
 CONTENT = b"0123456789"
 

@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all, whatever crashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+STALE_S = 600
+"""Nobody takes that long to write a file and its row: an older leftover is a crash's."""
+
+
+def write(target: Path, data: bytes, *, aside: Path) -> None:
+    """Put ``data`` in the place of ``target``, whole or not at all, even if the power fails.
+
+    ``aside``: the folder, in the same file system, where it is written before it has its name.
+
+    :raises OSError: it could not be written; nothing is left behind.
+    """
+    for directory in (target.parent, aside):
+        directory.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=aside)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync(directory: Path) -> None:
+    """Make a renaming in ``directory`` outlive a power failure."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def leftovers(aside: Path) -> Iterator[Path]:
+    """What a crash left in ``aside``."""
+    return (file for file in aside.glob("*") if is_stale(file))
+
+
+def is_stale(file: Path) -> bool:
+    try:
+        return file.stat().st_mtime < time.time() - STALE_S
+    except FileNotFoundError:  # moved to its place meanwhile
+        return False
