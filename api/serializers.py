@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 
 from api.exceptions import UploadTooLarge
 from api.middleware import META
+from pipeline import provenance
 from pipeline.engines import engines
 from pipeline.stt.base import Transcript
 from pipeline.tts.base import MAX_SPEED, MIN_SPEED, Speech, Voice
@@ -71,25 +72,6 @@ def voice_json(voice: Voice) -> dict[str, Any]:
     return {**asdict(voice), "default": engines.tts.default_voices.get(voice.language) == voice.id}
 
 
-def cache_json(turn: Turn) -> dict[str, str]:
-    """Stage → whether its result was remembered; only speech is."""
-    return {"stt": "off", "llm": "off", "tts": turn.cache}
-
-
-def outbound_json(turn: Turn) -> dict[str, bool]:
-    """Stage → whether what it worked on left the machine. Speech from the cache did not."""
-    return {
-        "stt": engines.stt.outbound,
-        "llm": engines.llm.outbound,
-        "tts": any(speech.outbound for speech in turn.speeches),
-    }
-
-
-def speech_engines(turn: Turn) -> list[str]:
-    """Those that spoke, in order: several when one had to stand in for another."""
-    return list(dict.fromkeys(speech.engine for speech in turn.speeches))
-
-
 def times_json(times: Times, decoded_s: float) -> dict[str, float]:
     """In seconds; for the client, decoding is part of the wait."""
     return {
@@ -144,7 +126,7 @@ def turn_json(request: Request, turn: Turn, decoded_s: float) -> dict[str, Any]:
             "sentences": [sentence_json(request, speech) for speech in turn.speeches],
         },
         "times": {name: round(seconds, 4) for name, seconds in times.items()},
-        "cache": cache_json(turn),
-        "engines": {role: dict(engine.identity) for role, engine in engines},
-        "outbound": outbound_json(turn),
+        "cache": provenance.caches(turn),
+        "engines": provenance.identities(engines),
+        "outbound": provenance.outbound(turn, engines),
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from contextlib import closing
 
-from api.serializers import outbound_json, speech_engines, times_json
-from pipeline.turn import Done, Event, Turn
+from api.serializers import times_json
+from history.recording import Recording
+from pipeline import provenance
+from pipeline.engines import engines
 
 logger = logging.getLogger(__name__)
 
@@ -15,36 +15,24 @@ CLIENT_GONE = 499
 """The status in the log, as in nginx's: nobody was there to be sent one."""
 
 
-class Account:
+class Account(Recording):
     """What is known of one turn, from the request for it to its end.
 
-    Whoever takes a turn lets its events pass through ``watch``, and says ``close`` at the end,
-    however that came about.
+    Whoever takes a turn says ``begin`` when the request is understood, lets it be taken by
+    ``take``, or its events pass through ``watch``, and says ``close`` at the end, however that
+    came about.
     """
 
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
-        self.upload_bytes = 0
-        self.decoded_s = 0.0
-        self.turn: Turn | None = None  # once it is complete
-
-    def watch(self, turn: Generator[Event, None, None]) -> Generator[Event, None, None]:
-        """The events of ``turn``, seen."""
-        with closing(turn):
-            for event in turn:
-                if isinstance(event, Done):
-                    self.turn = event.turn
-                yield event
-
-    def close(self, status: int, code: str | None = None) -> None:
+    def close(self, status: int, code: str = "") -> None:
         """The turn is over: it was answered by HTTP ``status``, and ``code`` where it failed."""
         self._log(status, code)
+        self.keep(status, code)
 
-    def _log(self, status: int, code: str | None) -> None:
+    def _log(self, status: int, code: str) -> None:
         """One line: sizes and times, never what was said."""
         facts: dict[str, object] = {"upload_bytes": self.upload_bytes}
         if self.turn is not None:
-            left_machine = outbound_json(self.turn).items()
+            left_machine = provenance.outbound(self.turn, engines).items()
             times = times_json(self.turn.times, self.decoded_s)
             facts |= {
                 "language": self.turn.transcript.language,
@@ -53,11 +41,11 @@ class Account:
                 "sentences": len(self.turn.speeches),
                 "speech_s": self.turn.duration,
                 "cache": self.turn.cache,
-                "speech_engine": ",".join(speech_engines(self.turn)),
+                "speech_engine": ",".join(provenance.speakers(self.turn)),
                 "outbound": ",".join(role for role, left in left_machine if left) or "none",
                 **{f"{name}_s": seconds for name, seconds in times.items()},
             }
-        if code is not None:
+        if code:
             facts["code"] = code
         line = " ".join(
             f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value}"

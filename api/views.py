@@ -26,10 +26,7 @@ from api.renderers import TURN_RENDERERS, Negotiation
 from api.serializers import (
     Question,
     Wishes,
-    cache_json,
-    outbound_json,
     primary_language,
-    speech_engines,
     times_json,
     turn_json,
     voice_json,
@@ -37,10 +34,10 @@ from api.serializers import (
 from api.turns import CLIENT_GONE, Account
 from cache.models import CachedSpeech
 from files.ranges import ranged_response
-from pipeline import tenants
+from pipeline import provenance, tenants
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
-from pipeline.turn import Event, Turn, events, take
+from pipeline.turn import Event, Turn, take
 
 FILENAME = {"Content-Disposition": 'inline; filename="answer.wav"'}
 
@@ -93,25 +90,20 @@ class VoiceView(ApiView):
         posted = request._request
         posted.upload_handlers = [WholeUploads(posted), *posted.upload_handlers]
         super().initial(request, *args, **kwargs)
+        self.account.tenant = self.tenant  # known from here on
 
     def post(self, request: Request) -> HttpResponseBase:
         question = Question(data=request.data)
         question.is_valid(raise_exception=True)
         asked = question.validated_data
-        self.account.upload_bytes = asked["audio"].size
         encoder = self._encoder(request, asked["stream"])
+        wishes = {name: asked[name] for name in ("language", "voice", "speed")}
+        wishes["eager"] = encoder is not None
+        self.account.begin(upload_bytes=asked["audio"].size, options=wishes)
         started = time.monotonic()
         utterance = decode(asked["audio"].read(), max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
         self.account.decoded_s = time.monotonic() - started
-        turn = events(
-            utterance,
-            engines,
-            language=asked["language"],
-            voice=asked["voice"],
-            speed=asked["speed"],
-            eager=encoder is not None,
-        )
-        turn = self.account.watch(turn)
+        turn = self.account.take(utterance, **wishes)
         if encoder is None:
             return self._whole(request, take(turn))
         return self._streamed(request, turn, encoder(request, self.account.decoded_s))
@@ -142,9 +134,9 @@ class VoiceView(ApiView):
             headers={
                 "X-Transcript": headers.encoded(turn.transcript.text),
                 "X-Reply": headers.encoded(turn.reply),
-                "X-Cache": headers.per_stage(cache_json(turn)),
-                "X-Outbound": headers.per_stage(outbound_json(turn)),
-                "X-Speech-Engine": ", ".join(speech_engines(turn)),
+                "X-Cache": headers.per_stage(provenance.caches(turn)),
+                "X-Outbound": headers.per_stage(provenance.outbound(turn, engines)),
+                "X-Speech-Engine": ", ".join(provenance.speakers(turn)),
                 "Content-Language": turn.transcript.language,
                 "Server-Timing": headers.server_timing(times_json(turn.times, decoded_s)),
                 "Cache-Control": "no-store",
@@ -200,7 +192,7 @@ class VoiceView(ApiView):
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if not response.streaming:
-            code = response.code if isinstance(response, Problem) else None
+            code = response.code if isinstance(response, Problem) else ""
             self.account.close(response.status_code, code)
         return response
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from math import ceil
 
 from django.conf import settings
@@ -99,6 +100,17 @@ class CachedTextToSpeech(TextToSpeech):
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         return self.engine._synthesize(sentence, voice, speed, deadline)
+
+    def recall(self, key: str) -> Audio | None:
+        try:
+            return CachedSpeech.objects.audio(key)
+        except FAILURES as exc:
+            logger.warning("The speech cache fails: %s", exc)
+            return None
+
+    def forget(self, key: str, *, unused_since: datetime) -> None:
+        """What is pinned stays."""
+        CachedSpeech.objects.filter(key=key, pinned=False, last_used_at__lte=unused_since).delete()
 
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         if not settings.VOICEBOT_CACHE_MAX_BYTES:

@@ -47,6 +47,11 @@ VOICEBOT_LANGUAGE = env.text("VOICEBOT_LANGUAGE", "fr")
 VOICEBOT_MAX_UTTERANCE_S = env.integer("VOICEBOT_MAX_UTTERANCE_S", 60, minimum=1)
 VOICEBOT_MAX_UPLOAD_BYTES = env.integer("VOICEBOT_MAX_UPLOAD_BYTES", 25_000_000, minimum=1_000)
 VOICEBOT_CACHE_MAX_BYTES = env.integer("VOICEBOT_CACHE_MAX_BYTES", 1_000_000_000, minimum=0)
+# Days, 0 for none; all but the last is of conversations alone. See history.retention.
+VOICEBOT_KEEP_TEXTS_DAYS = env.integer("VOICEBOT_KEEP_TEXTS_DAYS", 30, minimum=1)
+VOICEBOT_KEEP_UTTERANCES_DAYS = env.integer("VOICEBOT_KEEP_UTTERANCES_DAYS", 0, minimum=0)
+VOICEBOT_KEEP_SPEECH_DAYS = env.integer("VOICEBOT_KEEP_SPEECH_DAYS", 0, minimum=0)
+VOICEBOT_KEEP_TURNS_DAYS = env.integer("VOICEBOT_KEEP_TURNS_DAYS", 90, minimum=0)
 VOICEBOT_THREADS = env.integer("VOICEBOT_THREADS", os.cpu_count() or 1, minimum=1)
 
 # Where traces go, if anywhere. All the rest is OpenTelemetry's own: it reads OTEL_… by itself.
@@ -82,6 +87,7 @@ INSTALLED_APPS = [
     # Before staticfiles, whose runserver ours extends.
     "api.apps.ApiConfig",
     "cache.apps.CacheConfig",
+    "history.apps.HistoryConfig",
     "pipeline.apps.PipelineConfig",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -130,7 +136,9 @@ DATABASES = {
         "OPTIONS": {
             # Readers do not wait for the writer; a writer takes its lock at once, so that two
             # of them queue up instead of failing with "database is locked".
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # What is deleted is overwritten.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+            "PRAGMA secure_delete=ON;",
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
         },

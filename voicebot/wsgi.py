@@ -12,6 +12,8 @@ tracing.start()
 application = get_wsgi_application()
 
 # Imports our apps, hence after Django is set up.
+from voicebot import housekeeping  # noqa: E402
 from voicebot.startup import start  # noqa: E402
 
 start()
+housekeeping.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from django.conf import settings
@@ -110,6 +111,13 @@ class TextToSpeech(Engine):
             for spoken in split(speakable(written, chosen.language))
         )
         return self._speak_all(sentences, chosen, speed)
+
+    def recall(self, key: str) -> Audio | None:
+        """The speech that is kept under ``key``, see ``Speech.key``; None when it is not."""
+        return None
+
+    def forget(self, key: str, *, unused_since: datetime) -> None:
+        """Keep the speech under ``key`` no longer, unless it was used after ``unused_since``."""
 
     def _speak_all(
         self, sentences: Iterable[str], voice: Voice, speed: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 
 from pipeline.audio import Audio
@@ -101,6 +102,13 @@ class Fallback(TextToSpeech):
     def _warm_up(self) -> None:
         for engine in self.engines:
             engine.warm_up()
+
+    def recall(self, key: str) -> Audio | None:
+        return next(filter(None, (engine.recall(key) for engine in self.engines)), None)
+
+    def forget(self, key: str, *, unused_since: datetime) -> None:
+        for engine in self.engines:
+            engine.forget(key, unused_since=unused_since)
 
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         *others, last = self._willing(voice)

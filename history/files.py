@@ -1,0 +1,95 @@
+"""Sound of turns on disk, under the data directory::
+
+    history/ab/abcd….utterance.wav    what the user said, as it was heard
+    history/ab/abcd….speech.wav       what was answered
+    history/.tmp/                     files being written
+    history/.locks/                   held while a turn of a conversation is taken
+
+Named by the turn's id. The row says whether they are there; a file whose row is gone is nobody's.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from django.conf import settings
+from filelock import FileLock
+
+from files import atomic
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["utterance", "speech"]
+KINDS: tuple[Kind, ...] = ("utterance", "speech")
+
+
+def root() -> Path:
+    return Path(settings.VOICEBOT_DATA_DIR) / "history"
+
+
+def path(turn: uuid.UUID, kind: Kind) -> Path:
+    return root() / turn.hex[:2] / f"{turn.hex}.{kind}.wav"
+
+
+def _aside() -> Path:
+    return root() / ".tmp"
+
+
+def write(turn: uuid.UUID, kind: Kind, wav: bytes) -> None:
+    """:raises OSError: it could not be written; nothing is left behind."""
+    atomic.write(path(turn, kind), wav, aside=_aside())
+
+
+def read(turn: uuid.UUID, kind: Kind) -> bytes | None:
+    """None when it is not there, or cannot be read."""
+    try:
+        return path(turn, kind).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        logger.warning("A file of the history cannot be read: %s", exc)
+        return None
+
+
+def delete(turns: Iterable[uuid.UUID], *kinds: Kind) -> None:
+    """What cannot be deleted now is without a row, and goes with the next expiry."""
+    for turn in turns:
+        for kind in kinds:
+            try:
+                path(turn, kind).unlink(missing_ok=True)
+            except OSError as exc:
+                logger.warning("A file of the history cannot be deleted: %s", exc)
+
+
+def stored() -> Iterator[tuple[Path, uuid.UUID, Kind]]:
+    """Every file that has the name and the place of one of a turn."""
+    for file in root().glob("??/*.wav"):
+        name, _dot, kind = file.stem.partition(".")
+        for known in KINDS:
+            try:
+                turn = uuid.UUID(hex=name)
+            except ValueError:
+                continue
+            if kind == known and file == path(turn, known):
+                yield file, turn, known
+
+
+def leftovers() -> Iterator[Path]:
+    """Temporary files that a crash left."""
+    return atomic.leftovers(_aside())
+
+
+def lock(name: str, timeout_s: float) -> FileLock:
+    """Held by one at a time, across threads and processes; a context manager.
+
+    It may be released by another thread than the one that took it. Its file goes with it.
+
+    :raises filelock.Timeout: on entering.
+    """
+    directory = root() / ".locks"
+    directory.mkdir(parents=True, exist_ok=True)
+    return FileLock(directory / f"{name}.lock", timeout=timeout_s, thread_local=False)

@@ -1,0 +1,248 @@
+"""What is remembered: conversations, their turns, and the sentences that were spoken."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django.utils import timezone
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from history import files
+from history.errors import ConversationNotFound
+
+logger = logging.getLogger(__name__)
+
+TITLE_CHARS = 80
+STAGES = ("stt", "llm", "tts")
+
+
+def title(said: str) -> str:
+    """Of a conversation that begins with ``said``."""
+    return Truncator(" ".join(said.split())).chars(TITLE_CHARS)
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def of(self, tenant: str) -> Self:
+        return self.filter(tenant=tenant)
+
+
+class Conversation(models.Model):
+    """Turns in order. Deleting it deletes them, with their files."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.CharField(_("tenant"), max_length=64, blank=True)
+    title = models.CharField(_("title"), max_length=TITLE_CHARS, blank=True)
+    language = models.CharField(
+        _("language"), max_length=16, blank=True, help_text=_("Of turns that name none.")
+    )
+    voice = models.CharField(
+        _("voice"), max_length=100, blank=True, help_text=_("Of turns that name none.")
+    )
+    taken = models.PositiveIntegerField(
+        _("turns"), default=0, help_text=_("That were begun, those deleted since included.")
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now, db_index=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        ordering = ["-last_used_at"]
+        indexes = [
+            models.Index(fields=["tenant", "-last_used_at"], name="history_of_a_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or str(self.pk)[:8]
+
+    def used(self, said: str) -> None:
+        """Its latest turn is now; ``said`` gives it its title, if it has none yet.
+
+        :raises ConversationNotFound: it was deleted meanwhile.
+        """
+        row = Conversation.objects.filter(pk=self.pk)
+        if not row.update(last_used_at=timezone.now()):
+            raise ConversationNotFound
+        if said:
+            row.filter(title="").update(title=title(said))
+
+
+class TurnQuerySet(models.QuerySet["Turn"]):
+    def asked(self) -> Self:
+        """Those somebody asked for, without what was tried again since."""
+        return self.filter(replay_of=None)
+
+    def complete(self) -> Self:
+        """Those that were answered."""
+        return self.filter(code="")
+
+    def keep(
+        self, row: Turn, sentences: Sequence[Sentence], sounds: Mapping[files.Kind, bytes]
+    ) -> None:
+        """Keep ``row``, its sentences and its sounds, of which those that cannot be written are
+        done without.
+
+        :raises ConversationNotFound: it was deleted meanwhile; nothing is kept.
+        :raises ValueError, django.db.Error: nothing is kept.
+        """
+        for kind, wav in sounds.items():
+            try:
+                files.write(row.pk, kind, wav)
+            except OSError as exc:
+                logger.warning("The %s of a turn is not kept: %s", kind, exc)
+            else:
+                setattr(row, f"{kind}_bytes", len(wav))
+        try:
+            with transaction.atomic():
+                if row.conversation is not None:
+                    row.conversation.used(row.transcript)
+                row.save(force_insert=True)
+                Sentence.objects.bulk_create(sentences)
+        except BaseException:
+            files.delete([row.pk], *sounds)
+            raise
+
+
+class Turn(models.Model):
+    """One turn, or one that was tried again from a stage on.
+
+    Outside a conversation it holds sizes, times and engines; texts and sounds within one alone.
+    Deleting it deletes its files.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    conversation = models.ForeignKey(
+        Conversation,
+        models.CASCADE,
+        verbose_name=_("conversation"),
+        related_name="turns",
+        null=True,
+        blank=True,
+    )
+    number = models.PositiveIntegerField(
+        _("number"), null=True, blank=True, help_text=_("In its conversation, from 1.")
+    )
+    replay_of = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        verbose_name=_("tries again"),
+        related_name="replays",
+        null=True,
+        blank=True,
+    )
+    replayed_from = models.CharField(
+        _("from stage"), max_length=3, blank=True, choices=[(stage, stage) for stage in STAGES]
+    )
+    tenant = models.CharField(_("tenant"), max_length=64, blank=True)
+    request_id = models.CharField(_("request"), max_length=64, db_index=True)
+    created_at = models.DateTimeField(_("time"), default=timezone.now)
+    status = models.PositiveSmallIntegerField(_("HTTP status"))
+    code = models.CharField(
+        _("error"), max_length=64, blank=True, db_index=True, help_text=_("Empty: none.")
+    )
+
+    language = models.CharField(_("language"), max_length=16, blank=True, db_index=True)
+    transcript = models.TextField(_("transcript"), blank=True)
+    transcript_chars = models.PositiveIntegerField(_("characters heard"), default=0)
+    reply = models.TextField(_("reply"), blank=True)
+    reply_chars = models.PositiveIntegerField(_("characters written"), default=0)
+    voice = models.CharField(_("voice"), max_length=100, blank=True)
+    upload_bytes = models.PositiveBigIntegerField(_("upload"), default=0)
+    utterance_s = models.FloatField(_("utterance"), null=True, help_text=_("In seconds."))
+    utterance_bytes = models.PositiveBigIntegerField(
+        _("kept utterance"), default=0, help_text=_("0: not kept.")
+    )
+    speech_s = models.FloatField(_("speech"), default=0, help_text=_("In seconds."))
+    speech_bytes = models.PositiveBigIntegerField(
+        _("kept speech"), default=0, help_text=_("0: only what the speech cache has.")
+    )
+    options = models.JSONField(_("asked for"), default=dict)
+
+    # Where it came from. An engine's name is that in `engines`, or of those that spoke.
+    engines = models.JSONField(_("engines"), default=dict)
+    stt_engine = models.CharField(_("listened"), max_length=100, blank=True, db_index=True)
+    llm_engine = models.CharField(_("replied"), max_length=100, blank=True, db_index=True)
+    tts_engine = models.CharField(_("spoke"), max_length=100, blank=True, db_index=True)
+    stt_cache = models.CharField(_("cache of transcripts"), max_length=4, default="off")
+    llm_cache = models.CharField(_("cache of replies"), max_length=4, default="off")
+    tts_cache = models.CharField(_("cache of speech"), max_length=4, default="off")
+    stt_outbound = models.BooleanField(_("utterance left the machine"), default=False)
+    llm_outbound = models.BooleanField(_("transcript left the machine"), default=False)
+    tts_outbound = models.BooleanField(_("reply left the machine"), default=False)
+
+    # In seconds from the end of the upload, as the answer told them.
+    decode_s = models.FloatField(_("decoding"), default=0)
+    stt_s = models.FloatField(_("speech to text"), default=0)
+    llm_s = models.FloatField(_("reply"), default=0)
+    llm_first_s = models.FloatField(_("first of the reply"), null=True)
+    tts_s = models.FloatField(_("text to speech"), default=0)
+    first_audio_s = models.FloatField(_("time to first audio"), null=True)
+    total_s = models.FloatField(_("in all"), default=0, db_index=True)
+
+    objects = TurnQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("turn")
+        verbose_name_plural = _("turns")
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "number"], name="history_one_place"),
+        ]
+        indexes = [
+            # All that a day's figures are made of, without the texts.
+            models.Index(
+                fields=["created_at", "first_audio_s", "total_s", "code", "tts_cache"],
+                condition=models.Q(replay_of=None),
+                name="history_figures",
+            ),
+            models.Index(fields=["-created_at"], name="history_latest"),
+        ]
+        permissions = [("listen_turn", _("Can listen to utterances and speech"))]
+
+    def __str__(self) -> str:
+        return Truncator(self.transcript).chars(60) or self.request_id
+
+
+class Sentence(models.Model):
+    """Speech of one sentence of a reply."""
+
+    turn = models.ForeignKey(Turn, models.CASCADE, related_name="sentences")
+    place = models.PositiveSmallIntegerField()  # from 0
+    text = models.TextField(blank=True)  # as it was spoken
+    key = models.CharField(max_length=64, blank=True, db_index=True)  # see `Speech.key`
+    voice = models.CharField(max_length=100)
+    engine = models.CharField(max_length=100)
+    cache = models.CharField(max_length=4)
+    outbound = models.BooleanField()
+    duration = models.FloatField()  # seconds
+    start_s = models.FloatField()  # of its making, from the end of the upload
+    end_s = models.FloatField()
+
+    class Meta:
+        ordering = ["place"]
+        constraints = [
+            models.UniqueConstraint(fields=["turn", "place"], name="history_sentence_place")
+        ]
+
+    def __str__(self) -> str:
+        return Truncator(self.text).chars(60)
+
+
+@receiver(post_delete, sender=Turn)
+def _delete_files(instance: Turn, using: str, **_kwargs: Any) -> None:
+    kinds: list[files.Kind] = []
+    if instance.utterance_bytes:
+        kinds.append("utterance")
+    if instance.speech_bytes:
+        kinds.append("speech")
+    if kinds:
+        transaction.on_commit(lambda: files.delete([instance.pk], *kinds), using=using)
