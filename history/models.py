@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from history import files
 from history.errors import ConversationNotFound
+from pipeline.tenants import MAX_CHARS
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Conversation(models.Model):
     """Turns in order. Deleting it deletes them, with their files."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tenant = models.CharField(_("tenant"), max_length=64, blank=True)
+    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True)
     title = models.CharField(_("title"), max_length=TITLE_CHARS, blank=True)
     language = models.CharField(
         _("language"), max_length=16, blank=True, help_text=_("Of turns that name none.")
@@ -142,7 +143,7 @@ class Turn(models.Model):
     replayed_from = models.CharField(
         _("from stage"), max_length=3, blank=True, choices=[(stage, stage) for stage in STAGES]
     )
-    tenant = models.CharField(_("tenant"), max_length=64, blank=True)
+    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True)
     request_id = models.CharField(_("request"), max_length=64, db_index=True)
     created_at = models.DateTimeField(_("time"), default=timezone.now)
     status = models.PositiveSmallIntegerField(_("HTTP status"))
