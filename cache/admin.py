@@ -24,6 +24,7 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+import cache.pronunciation_admin  # noqa: F401 - it registers itself
 from cache import corrections, drawing, exports
 from cache.models import DAYS_COUNTED, CachedSpeech, CachedSpeechQuerySet
 from files.ranges import ranged_response

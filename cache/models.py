@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Sum, Window
 from django.db.models.signals import post_delete
@@ -16,10 +17,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from cache import files
+from cache import files, keys
 from cache.drawing import peaks
 from files import atomic
 from pipeline.audio import Audio, from_wav
+from pipeline.speakable import speakable
 from pipeline.tenants import MAX_CHARS
 from pipeline.tts.base import Voice
 
@@ -213,6 +215,43 @@ class DailyHits(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}: {self.hits}"
+
+
+class Pronunciation(models.Model):
+    """An entry of the dictionary of pronunciation: see ``cache.pronunciation``."""
+
+    word = models.CharField(_("word"), max_length=100, help_text=_("As it is written."))
+    say = models.CharField(
+        _("say"), max_length=200, help_text=_("As it would be written to be said right.")
+    )
+    language = models.CharField(_("language"), max_length=16, blank=True)
+    whole_word = models.BooleanField(
+        _("whole word"), default=True, help_text=_("Not inside a longer word.")
+    )
+    match_case = models.BooleanField(
+        _("match case"), default=False, help_text=_("“US”, but not “us”.")
+    )
+
+    class Meta:
+        verbose_name = _("pronunciation")
+        verbose_name_plural = _("pronunciations")
+        ordering = ["word", "language"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["word", "language"],
+                name="cache_one_way_to_say_it",
+                violation_error_message=_("There is an entry for this word in this language."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.word} → {self.say}"
+
+    def clean(self) -> None:
+        """:raises ValidationError: it could not be said."""
+        self.word = keys.normalised(self.word)
+        if not speakable(self.say, self.language or settings.VOICEBOT_LANGUAGE):
+            raise ValidationError({"say": _("There is nothing to say aloud in this text.")})
 
 
 def _of_file(wav: bytes) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from filelock import Timeout
 from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
+from cache.pronunciation import pronounced
 from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
 from pipeline.engines import build, engines
-from pipeline.errors import EngineBusy, InputError
+from pipeline.errors import EngineBusy, InputError, UnsupportedLanguage
 from pipeline.tts.base import Speech, TextToSpeech, Voice
 from pipeline.tts.fallback import Fallback
 
@@ -192,12 +193,23 @@ class CachedTextToSpeech(TextToSpeech):
         audio = self.rehearse(row.corrected_text, known.get(row.corrected_voice, voice), speed)
         return Speech(row.said, audio, voice.id, engine=self.name, outbound=self.outbound)
 
+    def _pronounced(self, text: str, language: str) -> str:
+        try:
+            return pronounced(text, language)
+        except FAILURES as exc:
+            logger.warning("The dictionary of pronunciation cannot be read: %s", exc)
+            return text
+
     def rehearse(self, text: str, voice: Voice, speed: float) -> Audio:
         """Speech of all of ``text``, as it would be heard; nothing is kept.
 
         :raises PipelineError: as ``synthesize`` does, and ``InputError`` when there is nothing to
             say aloud.
         """
+        return self.aloud(self._pronounced(text, voice.language), voice, speed)
+
+    def aloud(self, text: str, voice: Voice, speed: float = 1.0) -> Audio:
+        """As ``rehearse``, without the dictionary of pronunciation."""
         speeches = list(self.engine.synthesize(text, voice=voice.id, speed=speed))
         if not speeches:
             raise InputError(_("There is nothing to say aloud in this text."))
@@ -212,7 +224,9 @@ class CachedTextToSpeech(TextToSpeech):
         :raises OSError, django.db.Error: it cannot be kept.
         """
         own = {v.id: v for v in self.voices}[row.voice]
-        audio = self.rehearse(text or row.text, voice if text else own, row.speed)
+        audio = (
+            self.rehearse(text, voice, row.speed) if text else self.aloud(row.text, own, row.speed)
+        )
         with self._alone(row.key):
             return CachedSpeech.objects.correct(
                 row.key, to_wav([audio]), text=text, voice=voice.id if text else ""
@@ -221,8 +235,21 @@ class CachedTextToSpeech(TextToSpeech):
 
 def speaker(row: CachedSpeech) -> CachedTextToSpeech | None:
     """The engine in use that is given ``row`` when it is asked for; None when none is."""
+    return next((tts for tts in _in_use() if dict(tts.identity) == row.identity), None)
+
+
+def speaker_of(language: str) -> CachedTextToSpeech:
+    """The engine in use that speaks ``language`` when no voice is asked for.
+
+    :raises UnsupportedLanguage: none does.
+    """
+    for tts in _in_use():
+        if language in tts.default_voices:
+            return tts
+    raise UnsupportedLanguage(language, engines.tts.languages)
+
+
+def _in_use() -> Iterator[CachedTextToSpeech]:
     tts = engines.tts
-    for engine in tts.engines if isinstance(tts, Fallback) else [tts]:
-        if isinstance(engine, CachedTextToSpeech) and dict(engine.identity) == row.identity:
-            return engine
-    return None
+    several = tts.engines if isinstance(tts, Fallback) else [tts]
+    return (engine for engine in several if isinstance(engine, CachedTextToSpeech))

@@ -108,7 +108,9 @@ class TextToSpeech(Engine):
         sentences = (
             spoken
             for written in split(text)
-            for spoken in split(speakable(written, chosen.language))
+            for spoken in split(
+                speakable(self._pronounced(written, chosen.language), chosen.language)
+            )
         )
         return self._speak_all(sentences, chosen, speed)
 
@@ -118,6 +120,10 @@ class TextToSpeech(Engine):
 
     def forget(self, key: str, *, unused_since: datetime) -> None:
         """Keep the speech under ``key`` no longer, unless it was used after ``unused_since``."""
+
+    def _pronounced(self, text: str, language: str) -> str:
+        """``text`` as it is to be written to be said right: for who wraps an engine."""
+        return text
 
     def _speak_all(
         self, sentences: Iterable[str], voice: Voice, speed: float

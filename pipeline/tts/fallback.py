@@ -110,6 +110,9 @@ class Fallback(TextToSpeech):
         for engine in self.engines:
             engine.forget(key, unused_since=unused_since)
 
+    def _pronounced(self, text: str, language: str) -> str:
+        return self.engines[0]._pronounced(text, language)
+
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         *others, last = self._willing(voice)
         left = False

@@ -69,7 +69,7 @@ function prepare(player) {
 
 function rehearse(button) {
   const form = button.closest("form");
-  const refusal = form.querySelector(".refusal");
+  const refusal = form.querySelector(".refusal") || document.createElement("p");
   button.hidden = false;
   button.insertAdjacentHTML("afterbegin", drawn(PLAY));
   button.addEventListener("click", async () => {
@@ -85,6 +85,7 @@ function rehearse(button) {
       await audio.play();
     } catch (error) {
       refusal.textContent = error.message;
+      if (!refusal.isConnected) alert(error.message);
     } finally {
       button.removeAttribute("aria-busy");
     }
