@@ -6,18 +6,24 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
+ADMIN = http://$(HOST):$(PORT)/admin/
 MANAGE := $(BIN)/python manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As the service reads it: the shell's, else that of .env, else the default.
 PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//p' .env 2>/dev/null),embedded)
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
-.PHONY: run test check format unit eval bench messages clean help
+.PHONY: run admin test check format unit eval bench messages clean help
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) first_admin --if-none --address $(ADMIN)
 	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
+
+admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) first_admin --address $(ADMIN)
 
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded

@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "console.apps.ConsoleConfig",  # the last one: it looks at the others
 ]
 
 MIDDLEWARE = [

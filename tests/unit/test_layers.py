@@ -18,7 +18,8 @@ LAYERS = {
     "history": {"pipeline", "files"},
     "api": {"history", "cache", "pipeline", "files"},
     "web": {"api"},
-    "voicebot": {"web", "api", "history", "cache", "pipeline", "files"},
+    "console": {"history", "cache", "pipeline", "files"},
+    "voicebot": {"console", "web", "api", "history", "cache", "pipeline", "files"},
 }
 NOT_IN_PIPELINE = ("rest_framework", "django.http", "django.db", "django.urls")
 
