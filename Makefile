@@ -27,6 +27,7 @@ admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded
+	@$(MANAGE) fetch_weights piper-en-joe-medium
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 check: .venv/dev  ## lint and types
