@@ -36,6 +36,11 @@ class Wishes(serializers.Serializer[None]):
     """What may be asked for in the form, in the address or in ``Accept``."""
 
     stream = serializers.BooleanField(default=False)
+    cache = serializers.ChoiceField(
+        choices=["on", "off"],
+        default="on",
+        error_messages={"invalid_choice": _("“cache” is “on” or “off”.")},
+    )
 
 
 class Question(Wishes):

@@ -40,7 +40,7 @@ class Account(Recording):
                 "reply_chars": len(self.turn.reply),
                 "sentences": len(self.turn.speeches),
                 "speech_s": self.turn.duration,
-                "cache": self.turn.cache,
+                "cache": ",".join(f"{stage}:{state}" for stage, state in self.turn.cache.items()),
                 "speech_engine": ",".join(provenance.speakers(self.turn)),
                 "outbound": ",".join(role for role, left in left_machine if left) or "none",
                 **{f"{name}_s": seconds for name, seconds in times.items()},

@@ -103,10 +103,18 @@ class VoiceView(ApiView):
         started = time.monotonic()
         utterance = decode(asked["audio"].read(), max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
         self.account.decoded_s = time.monotonic() - started
-        turn = self.account.take(utterance, **wishes)
+        remembering = self._remembering(request, asked["cache"])
+        turn = self.account.take(utterance, remembering=remembering, **wishes)
         if encoder is None:
             return self._whole(request, take(turn))
         return self._streamed(request, turn, encoder(request, self.account.decoded_s))
+
+    def _remembering(self, request: Request, cache: str) -> bool:
+        """Unless the client wants nothing to be kept, nor from what was kept."""
+        wishes = Wishes(data=request.query_params.dict())
+        wishes.is_valid(raise_exception=True)
+        no_store = "no-store" in request.headers.get("Cache-Control", "").lower()
+        return not (no_store or "off" in (cache, wishes.validated_data["cache"]))
 
     def _encoder(self, request: Request, stream: bool) -> type[Encoder] | None:
         """Of the answer, when it is to be sent while it is made."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
@@ -18,10 +19,11 @@ from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
 from cache.pronunciation import pronounced
+from cache.wrapping import Wrapping
 from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
-from pipeline.engines import build, engines
+from pipeline.engines import engines
 from pipeline.errors import EngineBusy, InputError, UnsupportedLanguage
 from pipeline.tts.base import Speech, TextToSpeech, Voice
 from pipeline.tts.fallback import Fallback
@@ -32,31 +34,23 @@ FAILURES = (OSError, ValueError, Error)
 """How files and rows fail; ``ValueError`` is for text that a database cannot hold."""
 
 
-class CachedTextToSpeech(TextToSpeech):
+class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     """Speaks with ``engine``, each sentence once for each tenant.
 
-    It passes for the engine it wraps, whose name and identity are the provenance of the speech.
-    A hit neither loads that engine nor takes a slot of it. A cache that fails (disk full, database
-    locked) costs a warning and a synthesis, never the turn.
+    A cache that fails (disk full, database locked) costs a warning and a synthesis, never the turn.
     """
 
     def __init__(self, *, engine: Mapping[str, object]) -> None:
         """``engine``: the entry, as in ``ENGINES``, of the text to speech to wrap."""
-        where = "ENGINES['tts']['OPTIONS']['engine']"
-        self.engine = build(engine, TextToSpeech, where=where)
-        super().__init__(wait_s=self.engine._wait_s)
+        super().__init__(engine=engine, contract=TextToSpeech)
+        self._remembers = True
 
     @property
-    def name(self) -> str:
-        return self.engine.name
-
-    @property
-    def outbound(self) -> bool:
-        return self.engine.outbound
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        return self.engine.identity
+    def bare(self) -> TextToSpeech:
+        """It speaks likewise, and neither looks nor keeps."""
+        bare = copy(self)
+        bare._remembers = False
+        return bare
 
     @property
     def voices(self) -> Sequence[Voice]:
@@ -70,34 +64,12 @@ class CachedTextToSpeech(TextToSpeech):
     def languages(self) -> Sequence[str]:
         return self.engine.languages
 
-    @property
-    def loaded(self) -> bool:
-        return self.engine.loaded
-
-    @property
-    def needs(self) -> Collection[str]:
-        return self.engine.needs
-
-    def missing(self) -> str | None:
-        return self.engine.missing()
-
     def load(self) -> None:
         try:
             files.sweep()
         except OSError as exc:
             logger.warning("The speech cache cannot be swept: %s", exc)
-        self._load()  # at once when it is loaded: the engine knows
-
-    def _load(self) -> None:
-        self.engine.load()
-
-    def _warm_up(self) -> None:
-        self.engine.warm_up()
-
-    @contextmanager
-    def _at_work(self) -> Iterator[Deadline]:
-        with self.engine._at_work() as deadline:
-            yield deadline
+        super().load()
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         return self.engine._synthesize(sentence, voice, speed, deadline)
@@ -114,7 +86,7 @@ class CachedTextToSpeech(TextToSpeech):
         CachedSpeech.objects.filter(key=key, pinned=False, last_used_at__lte=unused_since).delete()
 
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
-        if not settings.VOICEBOT_CACHE_MAX_BYTES:
+        if not (self._remembers and settings.VOICEBOT_CACHE_MAX_BYTES):
             return super()._speak(sentence, voice, speed)
         # Texts of the same key must sound the same, so the engine is given what the key is made of.
         sentence = normalised(sentence)

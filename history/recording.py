@@ -66,9 +66,11 @@ class Recording:
         self.upload_bytes = upload_bytes
         self._options = options or {}
 
-    def take(self, said: Audio | Transcript, **wishes: Any) -> Generator[Event, None, None]:
+    def take(
+        self, said: Audio | Transcript, *, remembering: bool = True, **wishes: Any
+    ) -> Generator[Event, None, None]:
         """The turn, as ``pipeline.turn.events`` takes it. In a conversation it is the next one,
-        and knows those before.
+        and knows those before. ``remembering`` False neither uses nor fills the caches.
 
         :raises ConversationBusy, ConversationNotFound: see ``history.memory``.
         :raises PipelineError: see its tree.
@@ -79,7 +81,8 @@ class Recording:
             if self.conversation is not None:
                 self.number = alone.enter_context(memory.taking(self.conversation))
                 wishes["history"] = memory.messages(self.conversation, before=self.number)
-            yield from self.watch(events(said, engines, **wishes))
+            chosen = engines if remembering else engines.bare
+            yield from self.watch(events(said, chosen, **wishes))
 
     def watch(self, turn: Generator[Event, None, None]) -> Generator[Event, None, None]:
         """The events of ``turn``, seen. When it is complete it is kept before anyone is told."""

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import ceil
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from django.utils.translation import gettext as _
 
@@ -23,6 +23,10 @@ from pipeline import metrics, tracing
 from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable, PipelineError
 
 logger = logging.getLogger(__name__)
+
+
+CacheState = Literal["hit", "miss", "off"]
+"""Whether a result was kept from before, was made and is kept now, or is not kept at all."""
 
 
 class Deadline:
@@ -68,6 +72,11 @@ class Engine(ABC):
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    @property
+    def bare(self) -> Engine:
+        """The same engine without what remembers its results."""
+        return self
 
     @property
     def outbound(self) -> bool:

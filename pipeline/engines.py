@@ -105,6 +105,13 @@ class Engines:
         return cast("TextToSpeech", self["tts"])
 
     @property
+    def bare(self) -> Engines:
+        """The same engines without what remembers their results."""
+        bare = Engines({})
+        bare._built = {role: engine.bare for role, engine in self}
+        return bare
+
+    @property
     def loaded(self) -> bool:
         return all(engine.loaded for _role, engine in self)
 

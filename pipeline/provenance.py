@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from pipeline.base import CacheState
 from pipeline.engines import Engines
 from pipeline.errors import PipelineError
-from pipeline.tts.base import CacheState
 from pipeline.turn import Turn
 from pipeline.weights import WeightsError
 
 
 def caches(turn: Turn) -> dict[str, CacheState]:
-    """Whether the result of each stage was remembered; only speech is."""
-    return {"stt": "off", "llm": "off", "tts": turn.cache}
+    """Whether the result of each stage was kept from before (hit), is kept now (miss) or is not."""
+    return dict(turn.cache)
 
 
 def outbound(turn: Turn, engines: Engines) -> dict[str, bool]:

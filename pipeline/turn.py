@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -16,13 +16,14 @@ from django.utils.translation import gettext as _
 from pipeline import prompts
 from pipeline.ahead import ahead
 from pipeline.audio import Audio
+from pipeline.base import CacheState
 from pipeline.engines import Engines
 from pipeline.errors import EngineError
 from pipeline.llm.base import AS_EVER, Message, Sampling, Usage
 from pipeline.metrics import counted
 from pipeline.sentences import SentenceSplitter
 from pipeline.stt.base import Transcript
-from pipeline.tts.base import CacheState, Speech
+from pipeline.tts.base import Speech
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -107,12 +108,14 @@ class Turn:
         return sum(audio.duration for audio in self.audio)
 
     @property
-    def cache(self) -> CacheState:
-        """``hit`` when all of the speech came from the cache, ``miss`` when some was made."""
+    def cache(self) -> Mapping[str, CacheState]:
+        """Of each stage; speech is ``hit`` when all of it was kept, ``miss`` when some was made."""
         states = {speech.cache for speech in self.speeches}
-        if states == {"hit"}:
-            return "hit"
-        return "miss" if "miss" in states else "off"
+        return {
+            "stt": self.transcript.cache,
+            "llm": self.usage.cache if self.usage else "off",
+            "tts": "hit" if states == {"hit"} else "miss" if "miss" in states else "off",
+        }
 
 
 @counted

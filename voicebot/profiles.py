@@ -14,6 +14,12 @@ Entry = dict[str, Any]
 
 FALLBACK = "pipeline.tts.fallback.Fallback"
 
+REMEMBERING = {
+    "stt": "cache.stt.CachedSpeechToText",
+    "llm": "cache.llm.CachedLanguageModel",
+    "tts": "cache.tts.CachedTextToSpeech",
+}
+
 KOKORO: Entry = {
     "BACKEND": "pipeline.tts.kokoro.Kokoro",
     "OPTIONS": {"weights": "kokoro-82m-int8"},
@@ -62,7 +68,7 @@ PROFILES: dict[str, dict[str, Entry]] = {
 def engines(profile: str, *, offline: bool) -> dict[str, Entry]:
     """The ``ENGINES`` setting of ``profile``, the environment's overrides applied.
 
-    Speech is always cached: each engine that speaks is wrapped by one that remembers. ``offline``
+    Each engine is wrapped by one that remembers what it has heard, replied or said. ``offline``
     chooses what `standard` speaks with; where nothing local is at hand to choose, as in
     `reference`, the system check has the last word.
     """
@@ -70,15 +76,15 @@ def engines(profile: str, *, offline: bool) -> dict[str, Entry]:
     if offline and chosen["tts"]["BACKEND"] == FALLBACK:
         chosen["tts"] = chosen["tts"]["OPTIONS"]["engines"][-1]
     chosen = {role: _overridden(role, entry) for role, entry in chosen.items()}
-    return {**chosen, "tts": _remembering(chosen["tts"])}
+    return {role: _remembering(role, entry) for role, entry in chosen.items()}
 
 
-def _remembering(entry: Entry) -> Entry:
-    """``entry`` behind the speech cache; of several engines, each, as they sound different."""
+def _remembering(role: str, entry: Entry) -> Entry:
+    """``entry`` behind its cache; of several that speak, each, as they sound different."""
     if entry["BACKEND"] == FALLBACK:
-        inner = [_remembering(engine) for engine in entry["OPTIONS"].get("engines", [])]
+        inner = [_remembering(role, engine) for engine in entry["OPTIONS"].get("engines", [])]
         return {**entry, "OPTIONS": {**entry["OPTIONS"], "engines": inner}}
-    return {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": entry}}
+    return {"BACKEND": REMEMBERING[role], "OPTIONS": {"engine": entry}}
 
 
 def _overridden(role: str, entry: Entry) -> Entry:

@@ -52,6 +52,7 @@ VOICEBOT_KEEP_TEXTS_DAYS = env.integer("VOICEBOT_KEEP_TEXTS_DAYS", 30, minimum=1
 VOICEBOT_KEEP_UTTERANCES_DAYS = env.integer("VOICEBOT_KEEP_UTTERANCES_DAYS", 0, minimum=0)
 VOICEBOT_KEEP_SPEECH_DAYS = env.integer("VOICEBOT_KEEP_SPEECH_DAYS", 0, minimum=0)
 VOICEBOT_KEEP_TURNS_DAYS = env.integer("VOICEBOT_KEEP_TURNS_DAYS", 90, minimum=0)
+VOICEBOT_MEMORY_S = env.integer("VOICEBOT_MEMORY_S", 3_600, minimum=0)
 VOICEBOT_THREADS = env.integer("VOICEBOT_THREADS", os.cpu_count() or 1, minimum=1)
 
 # Where traces go, if anywhere. All the rest is OpenTelemetry's own: it reads OTEL_… by itself.
@@ -145,6 +146,18 @@ DATABASES = {
         },
     },
 }
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+CACHES = {
+    "default": {"BACKEND": LOCMEM},
+    # Transcripts and replies: see cache/memory.py.
+    "memory": {
+        "BACKEND": LOCMEM,
+        "LOCATION": "memory",
+        "TIMEOUT": VOICEBOT_MEMORY_S,
+        "OPTIONS": {"MAX_ENTRIES": 2_000},
+    },
+}
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

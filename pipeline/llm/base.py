@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.base import Deadline, Engine
+from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import TextTooLong
 
 MAX_MESSAGES_CHARS = 32_000
@@ -38,6 +38,7 @@ class Usage:
     prompt_tokens: int
     reply_tokens: int
     cut: bool = False  # it ended at the most tokens it may have, not by itself
+    cache: CacheState = "off"
 
 
 Deltas = Generator[str, None, Usage | None]

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics
 from pipeline.audio import SAMPLE_RATE, Audio
-from pipeline.base import Deadline, Engine
+from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import NoSpeech, UnsupportedLanguage, UnsupportedTask
 
 Task = Literal["transcribe", "translate"]
@@ -50,6 +50,7 @@ class Transcript:
     language: str  # ISO 639-1, of the text
     segments: tuple[Segment, ...] = ()
     words: tuple[Word, ...] = ()  # where they were asked for
+    cache: CacheState = "off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,13 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics
 from pipeline.audio import Audio
-from pipeline.base import Deadline, Engine
+from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
 from pipeline.sentences import split
 from pipeline.speakable import speakable
 
 MAX_TEXT_CHARS = 5_000
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
-
-CacheState = Literal["hit", "miss", "off"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from typing import cast
 
 from pipeline.audio import Audio
 from pipeline.base import Deadline
@@ -53,6 +55,12 @@ class Fallback(TextToSpeech):
     @property
     def name(self) -> str:
         return ", else ".join(engine.name for engine in self.engines)
+
+    @property
+    def bare(self) -> TextToSpeech:
+        bare = copy(self)
+        bare.engines = [cast("TextToSpeech", engine.bare) for engine in self.engines]
+        return bare
 
     @property
     def outbound(self) -> bool:

@@ -310,7 +310,11 @@ def test_one_line_is_logged_at_the_end(
     body(response)
     [line] = [record.getMessage() for record in caplog.records if record.name == "api.turns"]
     facts = dict(fact.split("=") for fact in line.removeprefix("turn my-turn ").split(" "))
-    assert (facts["status"], facts["sentences"], facts["cache"]) == ("200", "3", "miss")
+    assert (facts["status"], facts["sentences"], facts["cache"]) == (
+        "200",
+        "3",
+        "stt:off,llm:off,tts:miss",
+    )
     assert float(facts["first_audio_s"]) <= float(facts["total_s"])
     assert "Rome" not in caplog.text
 

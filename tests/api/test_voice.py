@@ -506,7 +506,7 @@ def test_one_line_is_logged(
     assert facts["status"] == "200"
     assert facts["language"] == "fr"
     assert facts["upload_bytes"] == str(len(tone(0.5)))
-    assert facts["cache"] == "miss"
+    assert facts["cache"] == "stt:off,llm:off,tts:miss"
     assert (facts["speech_engine"], facts["outbound"]) == ("Fake", "none")
     stages = {"decode_s", "stt_s", "llm_s", "llm_first_s", "tts_s", "first_audio_s", "total_s"}
     assert stages <= facts.keys()

@@ -15,8 +15,8 @@ from django.db import connection
 from cache import files
 from cache.models import CachedSpeech
 from pipeline.audio import to_wav
+from pipeline.base import CacheState
 from pipeline.errors import EngineBusy
-from pipeline.tts.base import CacheState
 from tests.unit.cached import cached, say, spoken
 
 ROOT = Path(__file__).resolve().parents[2]

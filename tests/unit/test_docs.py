@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from django.core.management import get_commands
 from rest_framework import exceptions as drf
+from rest_framework.fields import Field
 
 from api import exceptions
 from api.serializers import Question
@@ -144,13 +145,21 @@ def codes(module: str) -> dict[str, int]:
     return {cls.default_code: cls.status_code for cls in subclasses(drf.APIException, module)}
 
 
+def usual(field: type[Field[Any, Any, Any, Any]]) -> dict[str, Any]:
+    """What REST framework says itself."""
+    messages: dict[str, Any] = {}
+    for cls in reversed(field.__mro__):
+        messages |= getattr(cls, "default_error_messages", {})
+    return messages
+
+
 def field_codes(*, all_of_them: bool) -> dict[str, int]:
     """Code → status of the errors of each field of the form; by default those we word ourselves."""
     return {
         f"{name}_{'missing' if error == 'required' else error}": 400
         for name, field in Question().fields.items()
         for error, message in field.error_messages.items()
-        if all_of_them or message != type(field)().error_messages[error]
+        if all_of_them or message != usual(type(field)).get(error)
     }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -98,33 +99,34 @@ def test_refuses_by_name(
 # --- Profiles ----------------------------------------------------------------------------------
 
 
+def inside(role: str) -> dict[str, Any]:
+    """The engine of `embedded` behind its cache."""
+    engine: dict[str, Any] = profiles.engines("embedded", offline=True)[role]["OPTIONS"]["engine"]
+    return engine
+
+
 def test_a_profile_as_it_is() -> None:
     chosen = profiles.engines("embedded", offline=True)
-    assert (chosen["stt"], chosen["llm"]) == (EMBEDDED["stt"], EMBEDDED["llm"])
-    assert chosen["tts"] == {
-        "BACKEND": "cache.tts.CachedTextToSpeech",
-        "OPTIONS": {"engine": EMBEDDED["tts"]},
+    assert chosen == {
+        role: {"BACKEND": profiles.REMEMBERING[role], "OPTIONS": {"engine": entry}}
+        for role, entry in EMBEDDED.items()
     }
 
 
 def test_options_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEBOT_STT_OPTIONS", '{"slots": 2}')
     monkeypatch.setenv("VOICEBOT_TTS_OPTIONS", '{"weights": "/mine"}')
-    chosen = profiles.engines("embedded", offline=True)
-    assert chosen["stt"]["OPTIONS"] == {"weights": "whisper-base", "slots": 2}
-    assert chosen["tts"]["OPTIONS"]["engine"]["OPTIONS"] == {"weights": "/mine"}
-    assert chosen["llm"] == EMBEDDED["llm"]
+    assert inside("stt")["OPTIONS"] == {"weights": "whisper-base", "slots": 2}
+    assert inside("tts")["OPTIONS"] == {"weights": "/mine"}
+    assert inside("llm") == EMBEDDED["llm"]
     assert EMBEDDED["tts"]["OPTIONS"] == {"weights": "kokoro-82m-int8"}
 
 
 def test_another_engine_has_options_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEBOT_LLM_BACKEND", "pipeline.llm.fake.Fake")
-    assert profiles.engines("embedded", offline=True)["llm"] == {
-        "BACKEND": "pipeline.llm.fake.Fake",
-        "OPTIONS": {},
-    }
+    assert inside("llm") == {"BACKEND": "pipeline.llm.fake.Fake", "OPTIONS": {}}
     monkeypatch.setenv("VOICEBOT_LLM_OPTIONS", '{"slots": 4}')
-    assert profiles.engines("embedded", offline=True)["llm"]["OPTIONS"] == {"slots": 4}
+    assert inside("llm")["OPTIONS"] == {"slots": 4}
 
 
 # --- Settings ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import turn
 from pipeline.audio import SAMPLE_RATE, Audio
-from pipeline.base import Deadline
+from pipeline.base import CacheState, Deadline
 from pipeline.engines import Engines
 from pipeline.errors import (
     EngineError,
@@ -23,11 +23,11 @@ from pipeline.errors import (
     UnsupportedLanguage,
 )
 from pipeline.llm import fake as llm
-from pipeline.llm.base import LanguageModel, Message, Sampling
+from pipeline.llm.base import LanguageModel, Message, Sampling, Usage
 from pipeline.stt import fake as stt
 from pipeline.stt.base import Transcript, Wanted
 from pipeline.tts import fake as tts
-from pipeline.tts.base import CacheState, Speech, Voice
+from pipeline.tts.base import Speech, Voice
 from pipeline.turn import Done, Heard, ReplyDelta, Spoken, Times, Turn
 
 UTTERANCE = Audio(np.ones(SAMPLE_RATE // 2, np.float32), SAMPLE_RATE)
@@ -436,4 +436,10 @@ class TestCacheState:
             Speech("Oui.", self.audio, "grave", engine="Fake", outbound=False, cache=state)
             for state in states
         )
-        assert Turn(Transcript("Oui ?", "fr"), "Oui.", speeches, Times()).cache == whole
+        taken = Turn(Transcript("Oui ?", "fr"), "Oui.", speeches, Times())
+        assert taken.cache == {"stt": "off", "llm": "off", "tts": whole}
+
+    def test_of_what_was_heard_and_replied(self) -> None:
+        heard = Transcript("Oui ?", "fr", cache="hit")
+        taken = Turn(heard, "Oui.", (), Times(), Usage(3, 1, cache="miss"))
+        assert taken.cache == {"stt": "hit", "llm": "miss", "tts": "off"}

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             "language": taken.transcript.language,
             "transcript": taken.transcript.text,
             "reply": taken.reply,
-            "cache": taken.cache,
+            "cache": taken.cache["tts"],
             "output": options["output"],
             "duration": taken.duration,
         }
