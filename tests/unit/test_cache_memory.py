@@ -239,6 +239,7 @@ def test_a_memory_that_fails_costs_a_warning(
 # --- engines without memory -------------------------------------------------------------------
 
 
+@pytest.mark.django_db  # the dictionary of pronunciation
 def test_the_bare_engines_are_the_ones_inside() -> None:
     classes = {"stt": "stt.CachedSpeechToText", "llm": "llm.CachedLanguageModel"}
     entries = {role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ROLES}
