@@ -90,14 +90,7 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
             return super()._speak(sentence, voice, speed)
         # Texts of the same key must sound the same, so the engine is given what the key is made of.
         sentence = normalised(sentence)
-        key = speech_key(
-            sentence,
-            voice=voice.id,
-            language=voice.language,
-            speed=speed,
-            identity=self.identity,
-            tenant=tenants.current(),
-        )
+        key = self._key(sentence, voice, speed)
         speech = self._recall(key, voice)
         if speech is None:
             with self._alone(key):
@@ -105,6 +98,21 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
                 if speech is None:
                     return self._make(key, sentence, voice, speed)
         return speech
+
+    def keeps(self, sentence: str, voice: Voice, speed: float) -> bool:
+        """Whether ``sentence``, speakable and short, would be recalled now."""
+        key = self._key(normalised(sentence), voice, speed)
+        return CachedSpeech.objects.wav(key) is not None
+
+    def _key(self, sentence: str, voice: Voice, speed: float) -> str:
+        return speech_key(
+            sentence,
+            voice=voice.id,
+            language=voice.language,
+            speed=speed,
+            identity=self.identity,
+            tenant=tenants.current(),
+        )
 
     def _recall(self, key: str, voice: Voice) -> Speech | None:
         speech = None
@@ -225,3 +233,10 @@ def _in_use() -> Iterator[CachedTextToSpeech]:
     tts = engines.tts
     several = tts.engines if isinstance(tts, Fallback) else [tts]
     return (engine for engine in several if isinstance(engine, CachedTextToSpeech))
+
+
+def remembering(voice: Voice) -> CachedTextToSpeech | None:
+    """The engine in use that ``voice`` belongs to; None when it keeps nothing."""
+    if not settings.VOICEBOT_CACHE_MAX_BYTES:
+        return None
+    return next((tts for tts in _in_use() if voice in tts.voices), None)

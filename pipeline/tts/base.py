@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -102,15 +102,16 @@ class TextToSpeech(Engine):
         if not MIN_SPEED <= speed <= MAX_SPEED:
             text = _("The speed must lie between %(min)s and %(max)s.")
             raise InputError(text % {"min": MIN_SPEED, "max": MAX_SPEED})
+        return self._speak_all(self.sentences(text, chosen.language), chosen, speed)
+
+    def sentences(self, text: str, language: str) -> Iterator[str]:
+        """Those of ``text`` as they are said aloud, each short."""
         # Split again once it is in words: numbers grow, and engines want bounded text.
-        sentences = (
+        return (
             spoken
             for written in split(text)
-            for spoken in split(
-                speakable(self._pronounced(written, chosen.language), chosen.language)
-            )
+            for spoken in split(speakable(self._pronounced(written, language), language))
         )
-        return self._speak_all(sentences, chosen, speed)
 
     def recall(self, key: str) -> Audio | None:
         """The speech that is kept under ``key``, see ``Speech.key``; None when it is not."""
