@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "cache.apps.CacheConfig",
     "history.apps.HistoryConfig",
     "pipeline.apps.PipelineConfig",
+    "web.apps.WebConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

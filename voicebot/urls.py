@@ -1,13 +1,12 @@
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from api.metrics import MetricsView
 
 admin.site.site_header = admin.site.site_title = "voicebot"
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/api/")),
+    path("", include("web.urls")),
     path("api/", include("api.urls")),
     path("admin/", admin.site.urls),
     path("metrics", MetricsView.as_view(), name="metrics"),  # where scrapers look

@@ -226,7 +226,7 @@ def test_tree(readme: str) -> None:
     assert packages - paths == set()
     modules = {
         f"{package}{module.name}"
-        for package in ("voicebot/", "pipeline/", "cache/", "history/", "files/", "api/")
+        for package in ("voicebot/", "pipeline/", "cache/", "history/", "files/", "api/", "web/")
         for module in (ROOT / package).glob("*.py")
         if module.name not in ("__init__.py", "apps.py")
     }

@@ -1,0 +1,72 @@
+// The server, asked; and what it refuses, as one kind of error.
+
+import { events } from "./events.js";
+import { page } from "./words.js";
+
+/** What went wrong, by its code; `detail` is the server's own sentence, in the page's language. */
+export class Refusal extends Error {
+  constructor(code, { detail = "", retryAfter_s = null } = {}) {
+    super(detail || code);
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/**
+ * A turn, event by event, as `[name, data]`; the last one is `done`.
+ *
+ * Aborting `signal`, or reading no further, stops the work on the server.
+ */
+export async function* ask(recording, wishes, signal) {
+  const form = new FormData();
+  form.append("audio", recording.blob, recording.name);
+  for (const [name, value] of Object.entries(wishes)) if (value) form.append(name, value);
+  const response = await fetched(page.addresses.voice, {
+    method: "POST",
+    body: form,
+    headers: { Accept: "text/event-stream" },
+    signal,
+  });
+  if (!response.ok) throw await refusal(response);
+  try {
+    for await (const [name, data] of events(response.body)) {
+      if (name === "error") throw new Refusal(data.code, data);
+      yield [name, data];
+      if (name === "done") return;
+    }
+  } catch (error) {
+    if (error instanceof Refusal || signal.aborted) throw error;
+  }
+  throw new Refusal("cut_off");
+}
+
+/** What `address` tells as JSON, whatever the status; null when nobody answers. */
+export async function look(address) {
+  try {
+    const response = await fetch(address, { cache: "no-store" });
+    return await response.json();
+  } catch {
+    return null;
+  }
+}
+
+async function fetched(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch (error) {
+    if (options.signal.aborted) throw error;
+    throw new Refusal("unreachable");
+  }
+}
+
+async function refusal(response) {
+  const wait = response.headers.get("Retry-After");
+  const retryAfter_s = wait === null ? null : Number(wait);
+  try {
+    const { code, detail } = await response.json();
+    return new Refusal(code, { detail, retryAfter_s });
+  } catch {
+    return new Refusal("unreachable", { retryAfter_s }); // a proxy's page, not ours
+  }
+}
