@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import av
 import numpy as np
-from av.audio import AudioStream
-from av.container import InputContainer
-from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
-from pipeline import containers
-from pipeline.errors import AudioDecodeError, AudioTooLong
+from pipeline.decoding.client import decoder
+from pipeline.decoding.samples import SAMPLE_RATE, resampled
 
 with warnings.catch_warnings():
     # It warns that it found no ffmpeg program. It needs none: it only ever sees our own PCM.
@@ -27,22 +23,9 @@ with warnings.catch_warnings():
 
 __all__ = ["SAMPLE_RATE", "Audio", "decode", "from_wav", "open_wav", "to_wav"]
 
-SAMPLE_RATE: Final = 16_000
-"""What speech recognition hears, in Hz."""
-
 _PCM16_SCALE: Final = 32768
 _WAV_HEADER: Final = struct.Struct("<4sI4s 4sIHHIIHH 4sI")  # RIFF, fmt and data
 _WAV_OPEN: Final = 0xFFFFFFFF  # the size of what is not known yet
-_SAMPLE_RATES: Final = range(8_000, 384_001)  # Hz
-_CHANNELS: Final = range(1, 9)
-_DECLARED_MARGIN: Final = 1.0  # seconds: encoders pad, and containers round
-
-# FFmpeg's names of the only decoders an upload may reach.
-_DECODERS: Final = frozenset({
-    "aac", "flac", "mp3float", "opus", "vorbis",
-    "pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le",
-    "pcm_alaw", "pcm_mulaw",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +67,7 @@ class Audio:
         frame = av.AudioFrame.from_ndarray(row, format="flt", layout="mono")
         frame.sample_rate = self.sample_rate
         # A sound of a sample or two may give none.
-        pieces = [self.samples[:0], *_resample([frame], sample_rate)]
+        pieces = [self.samples[:0], *resampled([frame], sample_rate)]
         return Audio(np.concatenate(pieces), sample_rate)
 
     def pcm16(self, *, big_endian: bool = False) -> bytes:
@@ -148,99 +131,12 @@ def decode(data: bytes, *, max_duration: float) -> Audio:
     """Decode an upload, which nobody vouches for, into mono at ``SAMPLE_RATE``.
 
     ``data``: a whole file: WebM, Matroska, Ogg, MP4, ADTS AAC, MP3, FLAC or WAV. Its first audio
-    stream is heard; video is ignored. ``max_duration``: in seconds; memory is bounded by it.
+    stream is heard; video is ignored. ``max_duration``: in seconds; memory is bounded by it. It is
+    read in a process of its own: see ``pipeline.decoding``.
 
-    Raises ``AudioDecodeError`` when ``data`` is not such a file, is cut short or is damaged
-    anywhere; ``AudioTooLong`` beyond ``max_duration``: at once when the file says so itself, else
-    as soon as that much has been decoded.
+    Raises ``AudioDecodeError`` when ``data`` is not such a file, is cut short, is damaged anywhere
+    or takes too much to read; ``AudioTooLong`` beyond ``max_duration``: at once when the file says
+    so itself, else as soon as that much has been decoded; ``EngineUnavailable`` and ``EngineBusy``
+    when it is we who cannot read.
     """
-    data = containers.without_tags(data)
-    container_format = containers.identify(data)
-    try:
-        samples = _decode(data, container_format, max_duration)
-    # FFmpeg reports most damage as its own errors; PyAV adds ValueError for what it cannot
-    # represent, such as a stream that changes its sample rate on the way.
-    except (av.FFmpegError, ValueError) as error:
-        raise AudioDecodeError(_("The recording is damaged and cannot be read.")) from error
-    if not len(samples):
-        raise AudioDecodeError(_("The recording holds no sound."))
-    if not np.isfinite(samples).all():
-        raise AudioDecodeError(_("The recording is damaged and cannot be read."))
-    return Audio(np.clip(samples, -1, 1), SAMPLE_RATE)
-
-
-def _decode(data: bytes, container_format: str, max_duration: float) -> NDArray[np.float32]:
-    limit = round(max_duration * SAMPLE_RATE)
-    chunks, length = [np.empty(0, np.float32)], 0
-    with av.open(
-        io.BytesIO(data),
-        mode="r",
-        format=container_format,
-        # Nothing named inside may be opened; and FFmpeg decodes already while it probes.
-        container_options={"protocol_whitelist": "", "codec_whitelist": ",".join(_DECODERS)},
-        metadata_errors="replace",
-    ) as container:
-        if not container.streams.audio:
-            raise AudioDecodeError(_("The recording holds no sound."))
-        stream = container.streams.audio[0]
-        declared = _declared_duration(container, stream)
-        if declared > max_duration + _DECLARED_MARGIN:
-            raise AudioTooLong(declared, max_duration)
-        for chunk in _resample(_frames(container, stream), SAMPLE_RATE):
-            length += len(chunk)
-            if length > limit:
-                raise AudioTooLong(max_duration, max_duration, at_least=True)
-            chunks.append(chunk)
-    return np.concatenate(chunks)
-
-
-def _declared_duration(container: InputContainer, stream: AudioStream) -> float:
-    """What the container says, in seconds; 0 when it does not."""
-    if container.format.name in {"aac", "mp3"}:  # FFmpeg estimates it from the bit rate
-        return 0.0
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
-
-
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
-    """All frames of ``stream``, decoded. One damaged packet fails the whole recording.
-
-    MP3 needs no exception: where its first frame refers to bits cut away before it, or its last
-    one is incomplete, FFmpeg itself stays silent instead of failing.
-    """
-    context = stream.codec_context
-    if context is None or context.name not in _DECODERS:
-        raise AudioDecodeError(
-            _("This codec is not accepted. Send Opus, Vorbis, AAC, MP3, FLAC or PCM audio.")
-        )
-    _check_layout(context.sample_rate, context.channels)
-    length = 0
-    for packet in container.demux(stream):
-        for frame in packet.decode():
-            # A frame has its own header, which need not say what the container says.
-            _check_layout(frame.sample_rate, frame.layout.nb_channels)
-            length += frame.samples
-            yield frame
-    if container.format.name == "flac" and length < (stream.duration or 0):
-        raise AudioDecodeError(_("The recording is cut short or damaged. Send it again."))
-
-
-def _check_layout(sample_rate: int, channels: int) -> None:
-    if sample_rate not in _SAMPLE_RATES or channels not in _CHANNELS:
-        raise AudioDecodeError(
-            _("Audio of %(channels)d channels at %(sample_rate)d Hz is not accepted.")
-            % {"channels": channels, "sample_rate": sample_rate}
-        )
-
-
-def _resample(frames: Iterable[av.AudioFrame], sample_rate: int) -> Iterator[NDArray[np.float32]]:
-    """``frames``, all of one kind, as mono chunks of shape ``(n,)`` at ``sample_rate`` Hz.
-
-    Raises ``ValueError`` when a frame differs in kind from the first.
-    """
-    # Without the option, mixing to floats adds channels up beyond 1.0.
-    resampler = av.AudioResampler("flt", "mono", sample_rate, options={"rematrix_maxval": "1"})
-    for frame in itertools.chain(frames, [None]):
-        for resampled in resampler.resample(frame):
-            yield resampled.to_ndarray()[0]
+    return Audio(decoder.decode(data, max_duration), SAMPLE_RATE)

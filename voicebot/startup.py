@@ -10,6 +10,7 @@ import threading
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from pipeline.decoding.client import decoder
 from pipeline.engines import engines
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def start() -> None:
 
 def _warm_up() -> None:
     try:
+        decoder.start()
         engines.warm_up()
     except Exception:
         # A server that can answer nobody must not look alive.

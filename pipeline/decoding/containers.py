@@ -14,9 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from django.utils.translation import gettext as _
-
-from pipeline.errors import AudioDecodeError
+from pipeline.decoding.refusals import Reason, Refused
 
 __all__ = ["identify", "without_tags"]
 
@@ -55,7 +53,7 @@ def without_tags(data: bytes) -> bytes:
 def identify(data: bytes) -> str:
     """FFmpeg's name of the demuxer for ``data``, a whole file in memory, without ID3v2 tags.
 
-    Raises ``AudioDecodeError`` when ``data`` is none of the accepted containers, or is one cut
+    Raises ``Refused`` when ``data`` is none of the accepted containers, or is one cut
     short. Two cuts cannot be told: MP3 has no end, and a live WebM or Ogg that stops exactly
     between two of its elements looks like a recorder that was stopped. A FLAC cut short shows
     only when its samples are counted.
@@ -80,13 +78,7 @@ def identify(data: bytes) -> str:
         return "aac"
     if sync & 0xFFE6 == 0xFFE2 and sync & 0x18 != 0x08:  # 11 bits, layer III, a version that exists
         return "mp3"
-    raise AudioDecodeError(
-        _("This is not a recording we can read. Send WebM, Ogg, MP4, MP3, AAC, FLAC or WAV audio.")
-    )
-
-
-def _truncated() -> AudioDecodeError:
-    return AudioDecodeError(_("The recording is cut short or damaged. Send it again."))
+    raise Refused(Reason.UNKNOWN)
 
 
 def _walk(data: bytes, element_end: Callable[[bytes, int], int]) -> None:
@@ -96,11 +88,11 @@ def _walk(data: bytes, element_end: Callable[[bytes, int], int]) -> None:
         try:
             position = element_end(data, position)
         except IndexError:  # cut inside an element's header
-            raise _truncated() from None
+            raise Refused(Reason.TRUNCATED) from None
         if position >= len(data):
             break
     if position != len(data):
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
 
 
 def _ebml_element_end(data: bytes, start: int) -> int:
@@ -113,20 +105,20 @@ def _ebml_element_end(data: bytes, start: int) -> int:
     size_bytes = 9 - data[size_at].bit_length()
     content = size_at + size_bytes
     if max(id_bytes, size_bytes) > 8 or content > len(data):
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     unknown = (1 << 7 * size_bytes) - 1
     size = int.from_bytes(data[size_at:content], "big") & unknown
     if int.from_bytes(data[start:size_at], "big") not in (_EBML_SEGMENT, _EBML_CLUSTER):
         return content + size
     if size != unknown and content + size > len(data):
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     return content
 
 
 def _ogg_page_end(data: bytes, start: int) -> int:
     """Ogg (RFC 3533): 26 bytes of header, the number of segments, their lengths, their contents."""
     if not data.startswith(b"OggS", start):
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     content = start + 27 + data[start + 26]
     return content + sum(data[start + 27 : content])
 
@@ -135,7 +127,7 @@ def _adts_frame_end(data: bytes, start: int) -> int:
     """AAC in ADTS (ISO 13818-7): a header with 13 bits of frame length, header included."""
     size = (data[start + 3] & 0x03) << 11 | data[start + 4] << 3 | data[start + 5] >> 5
     if data[start] != 0xFF or data[start + 1] & 0xF6 != 0xF0 or size < 7:
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     return start + size
 
 
@@ -149,7 +141,7 @@ def _mp4_box_end(data: bytes, start: int) -> int:
         header_bytes = 16
         size = int.from_bytes(data[start + 8 : start + 16], "big")
     if size < header_bytes:
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     return start + size
 
 
@@ -166,14 +158,14 @@ def _check_mp4(data: bytes) -> None:
 
     _walk(data, box_end)
     if name == b"moof":  # describes media that should follow
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
     headers = b"".join(tables)
     samples = sum(int.from_bytes(count, "big") for count in _MP4_SAMPLES.findall(headers))
     edits = sum(int.from_bytes(count, "big") for count in _MP4_EDITS.findall(headers))
     # A sample takes a byte at least, and FFmpeg may index it once per edit. "cmov" is a header
     # compressed with zlib, obsolete for twenty years, in which all this could hide.
     if samples * max(edits, 1) > len(data) or b"cmov" in headers:
-        raise _truncated()
+        raise Refused(Reason.TRUNCATED)
 
 
 def _check_wav(data: bytes) -> None:
@@ -186,4 +178,4 @@ def _check_wav(data: bytes) -> None:
                 break
             return
         start += 8 + size + size % 2
-    raise _truncated()
+    raise Refused(Reason.TRUNCATED)
