@@ -52,7 +52,10 @@ class Remote(Engine):
         """:raises ValueError: the URL is not one that can be asked."""
         super().__init__(**options)
         self._base_url = base_url.rstrip("/")
-        self._host = hosts.host_of(self._base_url)
+        try:
+            self._host = hosts.host_of(self._base_url)
+        except ValueError as exc:
+            raise ValueError(f"base_url: {exc}") from exc
         self._model = model
         self._key = key
         self._client: Client

@@ -245,7 +245,7 @@ def test_fetched_weights_are_converted(copy: Path, tmp_path: Path) -> None:
     [contents] = placed.values()
     path = tmp_path / "placed" / source.file
     assert contents == measure(path)
-    assert "".join(LlamaCpp(weights=str(path), max_tokens=8).reply([bloom.PARIS]))
+    assert "".join(LlamaCpp(weights=str(path), max_tokens=8).reply([bloom.NAME]))
 
 
 def test_ids_that_are_not_here() -> None:
