@@ -72,9 +72,7 @@ def test_telephone_recordings_are_transcribed(embedded: Engines, speech_dir: Pat
     assert rate <= 0.18, f"word error rate {rate:.3f}"
 
 
-def test_the_same_question_again_is_answered_from_memory(
-    server: Server, speech_dir: Path
-) -> None:
+def test_the_same_question_again_is_answered_from_memory(server: Server, speech_dir: Path) -> None:
     question = (speech_dir / "questions" / "q04.wav").read_bytes()
     first, second = server.ask(question), server.ask(question)
     assert second.headers["x-cache"] == "stt=hit, llm=hit, tts=hit"
