@@ -21,14 +21,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import contenders
-from bench.recordings import recordings
+from bench import contenders, results
+from bench.recordings import Recording, recordings
+from bench.server import Server
 from pipeline import prompts, turn
+from pipeline.audio import to_wav
 from pipeline.engines import Engines
 from pipeline.llm.base import Message
 
 ROUNDS = 12
-RESULTS = Path(__file__).with_name("results")
 STAGES = ("stt", "llm_first", "llm", "tts", "first_audio", "total")
 
 Figures = dict[str, Any]
@@ -56,7 +57,7 @@ def measured(name: str) -> Figures:
             stalls += player.stalls_s
         return taken, stalls
 
-    next(turn.events(questions[0], engines, language="fr", eager=True))  # warm-up
+    turn.take(turn.events(questions[0], engines, language="fr", eager=True))  # warm-up
     fresh, stalls = turns()
     figures["fresh"] = medians(fresh)
     figures["stalls_s"] = stalls
@@ -70,12 +71,7 @@ def measured(name: str) -> Figures:
 
 
 def medians(taken: list[turn.Turn]) -> Figures:
-    figures: Figures = {stage: median(getattr(t.times, stage) for t in taken) for stage in STAGES}
-    # Stages overlap: what is left when the speech of a reply waits for nothing but the stages.
-    figures["overhead"] = median(
-        t.times.total - t.times.stt - max(t.times.llm, t.times.tts) for t in taken
-    )
-    return figures
+    return {stage: median(getattr(t.times, stage) for t in taken) for stage in STAGES}
 
 
 class Player:
@@ -97,7 +93,7 @@ def prefix(engines: Engines) -> dict[str, float]:
 
     def first_delta_s(messages: tuple[Message, ...]) -> float:
         started = time.monotonic()
-        deltas = engines.llm.reply(messages)
+        deltas = engines.llm.bare.reply(messages)
         next(deltas)
         took_s = time.monotonic() - started
         deltas.close()
@@ -114,6 +110,26 @@ def prefix(engines: Engines) -> dict[str, float]:
     return {"prefix_known_s": median(known), "prefix_unknown_s": median(unknown)}
 
 
+def over_http(questions: list[Recording]) -> Figures:
+    """What the service adds to its stages, and what an answer takes that was given before.
+
+    ``overhead_ms``: what a client waits less what the stages work, which together take the whole
+    of the turn, or less than their sum where they overlap.
+    """
+    with Server() as server:
+        server.ask(to_wav([questions[0].audio]))  # warm-up
+        overhead, cached = [], []
+        for question in questions:
+            upload = to_wav([question.audio])
+            fresh = server.ask(upload, cache="off")
+            times_s = fresh.times_s
+            worked_s = sum(times_s[stage] for stage in ("decode", "stt", "llm", "tts"))
+            overhead.append(fresh.took_s - min(worked_s, times_s["total"]))
+            server.ask(upload)
+            cached.append(server.ask(upload).took_s)
+    return {"overhead_ms": 1000 * median(overhead), "cached_ms": 1000 * median(cached)}
+
+
 def resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -121,23 +137,20 @@ def resident_mb() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=["embedded"], choices=contenders.CONTENDERS)
+    parser.add_argument("names", nargs="*", default=list(contenders.CONTENDERS))
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
         print(json.dumps(measured(options.names[0])))
         return
-    figures: Figures = {"cores": os.cpu_count(), "turns": ROUNDS}
+    figures: Figures = {"processor": results.processor(), "turns": ROUNDS}
     for name in options.names:
         print(f"{name} …", file=sys.stderr)
         command = [sys.executable, "-m", "bench.turn", "--alone", name]
         ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         figures[name] = json.loads(ran.stdout.splitlines()[-1])
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / "turn.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    file.write_text(json.dumps({**known, **figures}, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    figures["http"] = over_http(recordings("questions")[:ROUNDS])
+    results.write("turn", figures)
 
 
 if __name__ == "__main__":
