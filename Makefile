@@ -46,10 +46,12 @@ format: .venv/dev  ## put the code in shape
 eval: .venv/dev  ## word error rates on recorded speech
 	@$(MANAGE) fetch_weights --profile embedded
 	$(BIN)/python -m bench.eval
+	$(BIN)/python -m bench.report
 
 bench: .venv/dev  ## times of a turn and of its stages
 	@$(MANAGE) fetch_weights --profile embedded
 	$(BIN)/python -m bench.turn
+	$(BIN)/python -m bench.report
 
 messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages

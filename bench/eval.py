@@ -36,7 +36,9 @@ def heard(stt: SpeechToText, audio: Audio) -> str:
 
 def rates(stt: SpeechToText, known: Mapping[str, list[Recording]]) -> dict[str, dict[str, float]]:
     """Of each folder, and of all of them."""
-    figures, said, got = {}, [], []
+    figures = {}
+    said: list[str] = []
+    got: list[str] = []
     took_s = 0.0
     for folder, all_of_it in known.items():
         started = time.monotonic()
@@ -55,7 +57,7 @@ def replies() -> dict[str, float]:
     for question in recordings("questions"):
         taken = turn.take(turn.events(question.audio, engines, language="fr"))
         said = " ".join(words(speech.text) for speech in taken.speeches)
-        understood = " ".join(heard(engines.stt.bare, audio) for audio in taken.audio)
+        understood = " ".join(heard(engines.bare.stt, audio) for audio in taken.audio)
         wrong.append(jiwer.wer(said, understood))
     return {"recordings": len(wrong), "word_error_rate": sum(wrong) / len(wrong)}
 
@@ -68,7 +70,7 @@ def main() -> None:
     figures = {
         "processor": results.processor(),
         "recordings": {folder: len(those) for folder, those in known.items()},
-        "window": rates(engines.stt.bare, known),
+        "window": rates(engines.bare.stt, known),
         "window_of_30_s": rates(padded, known),
         "replies": replies(),
     }

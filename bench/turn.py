@@ -93,7 +93,7 @@ def prefix(engines: Engines) -> dict[str, float]:
 
     def first_delta_s(messages: tuple[Message, ...]) -> float:
         started = time.monotonic()
-        deltas = engines.llm.bare.reply(messages)
+        deltas = engines.bare.llm.reply(messages)
         next(deltas)
         took_s = time.monotonic() - started
         deltas.close()

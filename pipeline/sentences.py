@@ -5,7 +5,8 @@ change where it ends: usually at the blank after its last mark. Every decision l
 ``WINDOW_CHARS`` characters, which bounds the work, the memory, and the text given to a voice.
 
 A splitter that is ``eager`` does not wait for the end of the first sentence: the first clause is
-enough to begin with. What follows must last while its own successor is made, which takes a slow
+enough to begin with, or in a long one without any, what comes before a word that people take a
+breath at. What follows must last while its own successor is made, which takes a slow
 machine half as long, so each clause that leaves early is twice as long as what left before it;
 after three or four of them, whole sentences are shorter than that.
 """
@@ -54,6 +55,15 @@ _MIN_CLAUSE_CHARS = MAX_SENTENCE_CHARS // 3
 _PAUSE = re.compile("|".join(pattern.pattern for pattern in _CLAUSE_ENDS[:2]))
 _FIRST_CLAUSE_CHARS = 12
 _FIRST_CLAUSE_WORDS = 3
+# And where nobody pauses in so many characters: before one of these words.
+_BREATHLESS_CHARS = 40
+_BREATH = re.compile(
+    r"\s(?=(?:afin|alors|and|at|because|but|car|chez|comme|con|dans|depuis|donc|dont|during|e|en|est|"
+    r"et|for|from|in|is|lorsque|mais|nella?|on|or|ou|où|parce|para|pendant|per|pero|por|porque|pour|"
+    r"puis|qu['’]\w+|quand|que|qui|sans|si|sin|sont|sous|sur|that|vers|which|while|who|"
+    r"with|without|y)\s)",
+    re.IGNORECASE,
+)
 
 
 class SentenceSplitter:
@@ -103,7 +113,11 @@ class SentenceSplitter:
 
     def _end(self, window: str, *, final: bool) -> int:
         """Where to cut the text that opens with ``window``; 0 when more of it is needed to tell."""
-        ends = self._sentence_end(window, final=final), _pause(window, self._enough_chars)
+        ends = (
+            self._sentence_end(window, final=final),
+            _pause(window, self._enough_chars),
+            _breath(window, self._enough_chars),
+        )
         return min(filter(None, ends), default=0)
 
     def _sentence_end(self, window: str, *, final: bool) -> int:
@@ -192,6 +206,18 @@ def _pause(window: str, enough_chars: int) -> int:
             and clause.count("[") <= clause.count("]")
         ):
             return end
+    return 0
+
+
+def _breath(window: str, enough_chars: int) -> int:
+    """Where a first sentence is cut that goes on for long without a pause, else 0."""
+    seen = window[:_BREATHLESS_CHARS]
+    if len(seen) < _BREATHLESS_CHARS or _MARK.search(seen) or _PAUSE.search(seen):
+        return 0
+    for gap in _BREATH.finditer(seen):
+        words = len(seen[: gap.start()].split())
+        if enough_chars <= gap.start() and words >= _FIRST_CLAUSE_WORDS:
+            return gap.start()
     return 0
 
 

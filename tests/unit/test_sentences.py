@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -148,6 +149,9 @@ def test_flush_leaves_the_splitter_as_new() -> None:
 # --- The first clause --------------------------------------------------------------------------
 
 
+BREATHS = {"est", "et", "in", "is", "ou", "où", "pour", "que", "qui", "dans", "sur", "with"}
+
+
 def eagerly(text: str) -> list[str]:
     return _stream(text, [1] * len(text), eager=True)
 
@@ -178,11 +182,11 @@ def test_begins_with_a_clause(text: str, pieces: list[str]) -> None:
         "Oui, bien sûr.",  # too short a clause
         "Bonjour, monsieur, merci.",
         "Évidemment, mademoiselle !",  # a word is not much to begin with
-        "Le nombre pi vaut environ 3,14 et le rapport 1,618.",
-        "Le train de Paris part à 14:30 ou à 15 : 30 demain.",
+        "Le nombre pi vaut environ 3,14 radians.",
+        "Le train de Paris part à 14:30, 15 : 30 demain.",
         "La guerre a duré de 1914 – 1918 environ.",
         "Comptez 10 000, 20 000, 30 000.",
-        "Le prix affiché est de 1 234 567,89 euros.",
+        "Le prix affiché vaut 1 234 567,89 euros ici.",
         "Voyez donc [Rome, ville éternelle](https://exemple.fr/rome) demain.",
         "Il fait vraiment très beau,",  # nothing follows
     ],
@@ -192,10 +196,39 @@ def test_does_not_begin_with_less_than_a_clause(sentence: str) -> None:
 
 
 @pytest.mark.parametrize("sentence", WHOLE)
-def test_clauses_end_at_a_mark_and_nowhere_else(sentence: str) -> None:
+def test_clauses_end_at_a_mark_or_a_breath_and_nowhere_else(sentence: str) -> None:
     clauses = eagerly(sentence)
     assert " ".join(clauses) == sentence
-    assert all(clause.endswith((",", ";", ":", "–", "—")) for clause in clauses[:-1])
+    for clause, following in pairwise(clauses):
+        assert clause.endswith((",", ";", ":", "–", "—")) or following.split()[0] in BREATHS
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("Le mot est un terme qui désigne une chose dans la langue.",
+         ["Le mot est un terme", "qui désigne une chose dans la langue."]),
+        ("La capitale de la France est une ville que traverse la Seine.",
+         ["La capitale de la France", "est une ville que traverse la Seine."]),
+        ("The capital of Italy is a very large city with many people.",
+         ["The capital of Italy", "is a very large city with many people."]),
+    ],
+)  # fmt: skip
+def test_takes_a_breath_in_a_long_sentence(text: str, pieces: list[str]) -> None:
+    assert eagerly(text) == pieces
+    assert split(text) == [text]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "La capitale de l'Italie est Rome.",  # soon over
+        "Le plus grand fleuve du monde coule lentement là-bas.",  # no word to take a breath at
+        "M. Dupont et sa fille sont partis hier soir pour Marseille.",  # a mark: is it the end?
+    ],
+)
+def test_takes_no_breath(sentence: str) -> None:
+    assert eagerly(sentence) == [sentence]
 
 
 def test_the_first_clause_leaves_at_once() -> None:

@@ -1,0 +1,130 @@
+"""Writes the figures of ``bench/results/`` into the READMEs, between their marks.
+
+``python -m bench.report``, the last step of ``make bench`` and ``make eval``. The words are in
+``report.toml``, a table for each language; a number is written as its readers write it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import results
+
+ROOT = Path(__file__).resolve().parent.parent
+READMES = {"en": ROOT / "README.md", "fr": ROOT / "README.fr.md"}
+STAGES = ("stt", "llm_first", "llm", "tts", "first_audio", "total")
+PEERS = ("reference", "usual", "standard")
+WINDOWS = ("questions", "fr", "all")
+
+
+class Report:
+    """In one language. Figures have two digits, as the machine allows."""
+
+    def __init__(self, language: str) -> None:
+        self._french = language == "fr"
+        words = tomllib.loads(Path(__file__).with_name("report.toml").read_text())
+        self._words: dict[str, Any] = words[language]
+
+    def headline(self) -> str:
+        turn = results.read("turn")
+        took = turn["embedded"]
+        return self._words["headline"].format(
+            question=self._number(took["utterance_s"]),
+            first=self._number(took["fresh"]["first_audio"]),
+            cached=self._number(turn["http"]["cached_ms"]),
+        )
+
+    def figures(self) -> str:
+        turn, heard = results.read("turn"), results.read("eval")
+        took = turn["embedded"]
+        parts = [
+            self._words["turn"].format(turns=turn["turns"], processor=turn["processor"]),
+            self._table(
+                [
+                    [self._words[stage], self._s(took["fresh"][stage])]
+                    + [self._s(took["repeated"][stage])]
+                    for stage in STAGES
+                ],
+                "stage",
+            ),
+            self._words["embedded"].format(
+                **{
+                    name: self._number(took[name])
+                    for name in ("load_s", "memory_mb", "prefix_known_s", "prefix_unknown_s")
+                },
+                question=self._number(took["utterance_s"]),
+                speech=self._number(took["speech_s"]),
+                overhead=self._number(turn["http"]["overhead_ms"]),
+                cached=self._number(turn["http"]["cached_ms"]),
+                stalls=len(took["stalls_s"]),
+            ),
+            self._words["peers"],
+            self._table([self._peer(turn, name) for name in PEERS], "peer"),
+            self._words["heard"],
+            self._table(
+                [
+                    [self._words[name], str(self._recordings(heard, name))]
+                    + [
+                        f"{self._number(heard[window][name]['word_error_rate'], 3)}"
+                        f" ({self._s(heard[window][name]['each_s'])})"
+                        for window in ("window", "window_of_30_s")
+                    ]
+                    for name in WINDOWS
+                ],
+                "recordings",
+            ),
+            self._words["replies"].format(
+                rate=self._number(heard["replies"]["word_error_rate"], 3)
+            ),
+        ]
+        return "\n\n".join(parts)
+
+    def _peer(self, turn: dict[str, Any], name: str) -> list[str]:
+        first, total = (turn[name]["fresh"][what] for what in ("first_audio", "total"))
+        own = turn["standard"]["fresh"]
+        ratios = (first / own["first_audio"], total / own["total"])
+        return [
+            self._words[name],
+            *(
+                f"{self._s(took_s)}" + (f" ({self._number(ratio)} ×)" if ratio > 1 else "")
+                for took_s, ratio in zip((first, total), ratios, strict=True)
+            ),
+            f"{self._number(turn[name]['memory_mb'] / 1000)} {self._words['gb']}",
+            str(len(turn[name]["stalls_s"])),
+        ]
+
+    def _recordings(self, heard: dict[str, Any], name: str) -> int:
+        numbers: dict[str, int] = heard["recordings"]
+        return sum(numbers.values()) if name == "all" else numbers[name]
+
+    def _table(self, rows: Sequence[Sequence[str]], name: str) -> str:
+        heads: list[str] = self._words[f"{name}_heads"]
+        lines = [heads, ["---"] * len(heads), *rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _s(self, seconds: float) -> str:
+        return f"{self._number(seconds)} s"
+
+    def _number(self, value: float, digits: int = 2) -> str:
+        """Of ``digits`` significant digits."""
+        shown = float(f"{value:.{digits}g}")
+        text = f"{shown:.6f}".rstrip("0").rstrip(".") if abs(shown) < 100 else f"{shown:.0f}"
+        return text.replace(".", ",") if self._french else text
+
+
+def main() -> None:
+    for language, path in READMES.items():
+        report = Report(language)
+        text = path.read_text()
+        for mark, part in (("headline", report.headline()), ("figures", report.figures())):
+            pattern = rf"(<!-- {mark} -->\n).*?(\n<!-- /{mark} -->)"
+            text = re.sub(pattern, rf"\g<1>{part}\g<2>", text, count=1, flags=re.DOTALL)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
