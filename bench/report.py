@@ -32,7 +32,8 @@ class Report:
     def headline(self) -> str:
         turn = results.read("turn")
         took = turn["embedded"]
-        return self._words["headline"].format(
+        text: str = self._words["headline"]
+        return text.format(
             question=self._number(took["utterance_s"]),
             first=self._number(took["fresh"]["first_audio"]),
             cached=self._number(turn["http"]["cached_ms"]),
@@ -41,12 +42,12 @@ class Report:
     def figures(self) -> str:
         turn, heard = results.read("turn"), results.read("eval")
         took = turn["embedded"]
+        fresh, repeated = took["fresh"], took["repeated"]
         parts = [
             self._words["turn"].format(turns=turn["turns"], processor=turn["processor"]),
             self._table(
                 [
-                    [self._words[stage], self._s(took["fresh"][stage])]
-                    + [self._s(took["repeated"][stage])]
+                    [self._words[stage], self._s(fresh[stage]), self._s(repeated[stage])]
                     for stage in STAGES
                 ],
                 "stage",
