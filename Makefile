@@ -3,6 +3,7 @@
 # make help   the rest
 
 PORT ?= 8000
+HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
 ADMIN = http://$(HOST):$(PORT)/admin/
@@ -10,17 +11,15 @@ MANAGE := $(BIN)/python manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As the service reads it: the shell's, else that of .env, else the default.
 PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//p' .env 2>/dev/null),embedded)
-HOST ?= $(or $(VOICEBOT_HOST),$(shell sed -n 's/^ *VOICEBOT_HOST *= *//p' .env 2>/dev/null),127.0.0.1)
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
-.PHONY: run admin test check format unit eval bench messages clean help
+.PHONY: run admin test check format unit eval bench torture messages clean help
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)
-	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --verbosity 0
-	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
+	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
 
 admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 	@$(MANAGE) migrate --verbosity 0
@@ -52,6 +51,9 @@ bench: .venv/dev  ## times of a turn and of its stages
 	@$(MANAGE) fetch_weights --profile embedded
 	$(BIN)/python -m bench.turn
 	$(BIN)/python -m bench.report
+
+torture: .venv/dev  ## hostile input, faults and crashes, for long
+	$(BIN)/python -m bench.torture
 
 messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages

@@ -113,10 +113,7 @@ class Events(Encoder):
                 return _sent("done", turn_json(self.request, event.turn, self.decoded_s))
 
     def failure(self, problem: Problem) -> bytes:
-        body = json.loads(problem.content)
-        if "Retry-After" in problem:  # there is no header any more to say it in
-            body["retry_after_s"] = int(problem["Retry-After"])
-        return _sent("error", body)
+        return _sent("error", json.loads(problem.content))
 
 
 def _sent(event: str, data: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.client import decoder
+from pipeline.decoding.client import Upload, decoder
 from pipeline.decoding.samples import SAMPLE_RATE, resampled
 
 with warnings.catch_warnings():
@@ -127,16 +127,16 @@ def _wav_fields(sample_rate: int, riff_bytes: int, data_bytes: int) -> tuple[byt
     return b"RIFF", riff_bytes, b"WAVE", b"fmt ", *fmt, b"data", data_bytes
 
 
-def decode(data: bytes, *, max_duration: float) -> Audio:
+def decode(upload: Upload, *, max_duration: float) -> Audio:
     """Decode an upload, which nobody vouches for, into mono at ``SAMPLE_RATE``.
 
-    ``data``: a whole file: WebM, Matroska, Ogg, MP4, ADTS AAC, MP3, FLAC or WAV. Its first audio
+    ``upload``: a whole file: WebM, Matroska, Ogg, MP4, ADTS AAC, MP3, FLAC or WAV. Its first audio
     stream is heard; video is ignored. ``max_duration``: in seconds; memory is bounded by it. It is
     read in a process of its own: see ``pipeline.decoding``.
 
-    Raises ``AudioDecodeError`` when ``data`` is not such a file, is cut short, is damaged anywhere
-    or takes too much to read; ``AudioTooLong`` beyond ``max_duration``: at once when the file says
+    Raises ``AudioDecodeError`` when it is not such a file, is cut short, is damaged anywhere or
+    takes too much to read; ``AudioTooLong`` beyond ``max_duration``: at once when the file says
     so itself, else as soon as that much has been decoded; ``EngineUnavailable`` and ``EngineBusy``
     when it is we who cannot read.
     """
-    return Audio(decoder.decode(data, max_duration), SAMPLE_RATE)
+    return Audio(decoder.decode(upload, max_duration), SAMPLE_RATE)

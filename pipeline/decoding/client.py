@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -33,9 +34,12 @@ from pipeline.errors import (
     InputError,
 )
 
-__all__ = ["Decoder", "decoder", "error"]
+__all__ = ["Decoder", "Upload", "decoder", "error"]
 
 logger = logging.getLogger(__name__)
+
+Upload = bytes | IO[bytes]
+"""All of it, or the file it is in."""
 
 AT_ONCE: Final = 4
 """Children at a time: what hostile uploads can take of memory and processors is bounded by it."""
@@ -50,9 +54,9 @@ TIME_S, TIME_PER_S = 3.0, 1 / 40
 """A child may take ``TIME_S``, and more for each second of the longest sound it may find. An hour
 of real speech takes it ten seconds."""
 
-MEMORY_BYTES, COPIES = 96_000_000, 3
-"""A child may take ``MEMORY_BYTES``, and ``COPIES`` of the upload: as it came, without its tags,
-and what FFmpeg has read of it."""
+MEMORY_BYTES = 32_000_000
+"""A child may take so much more than its upload. Two hours of any container take a quarter of it.
+"""
 
 _REFUSAL_BYTES: Final = 1_000
 _ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -120,32 +124,35 @@ class Decoder:
                 self._nursery.close()
                 self._nursery = None
 
-    def decode(self, data: bytes, max_duration: float) -> NDArray[np.float32]:
+    def decode(self, upload: Upload, max_duration: float) -> NDArray[np.float32]:
         """Of shape ``(n,)``, finite and in [-1, 1]; see ``pipeline.audio.decode``."""
         if not self._places.acquire(timeout=WAIT_S):
             raise EngineBusy(retry_after_s=round(WAIT_S))
         try:
-            samples = np.concatenate(list(self._read(data, max_duration)))
+            samples = np.concatenate(list(self._read(upload, max_duration)))
         except Refused as refused:
             raise error(refused, max_duration) from refused
         finally:
             self._places.release()
         return samples.clip(-1, 1)
 
-    def _read(self, data: bytes, max_duration: float) -> Iterator[NDArray[np.float32]]:
+    def _read(self, upload: Upload, max_duration: float) -> Iterator[NDArray[np.float32]]:
+        file = io.BytesIO(upload) if isinstance(upload, bytes) else upload
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
         time_s = TIME_S + TIME_PER_S * max_duration
-        memory_bytes = MEMORY_BYTES + COPIES * len(data)
-        order = ORDER.pack(time_s, memory_bytes, len(data), max_duration)
+        order = ORDER.pack(time_s, MEMORY_BYTES + size_bytes, size_bytes, max_duration)
         with self._child(order) as conversation:
             conversation.settimeout(time_s + 1)  # it has been killed by then
             try:
                 with suppress(BrokenPipeError):  # it has answered already, or has died: read on
-                    conversation.sendall(data)
+                    # From a file on the disk without passing through our memory.
+                    conversation.sendfile(file)
                 yield from _answer(conversation, max_duration)
             except Refused:
                 raise
             except Exception as exc:  # the end of a conversation, or nonsense of any kind
-                logger.warning("An upload of %d bytes ended its reader: %r", len(data), exc)
+                logger.warning("An upload of %d bytes ended its reader: %r", size_bytes, exc)
                 raise Refused(Reason.TOO_MUCH) from exc
 
     def _child(self, order: bytes) -> socket.socket:

@@ -16,7 +16,10 @@ from typing import Final
 
 from pipeline.decoding.refusals import Reason, Refused
 
-__all__ = ["identify", "without_tags"]
+__all__ = ["check_layout", "identify", "without_tags"]
+
+_SAMPLE_RATES: Final = range(8_000, 384_001)  # Hz
+_CHANNELS: Final = range(1, 9)
 
 # The shortest element of these containers is two bytes, so a few megabytes could make millions of
 # steps. This many are more than an hour of any real recording.
@@ -168,11 +171,23 @@ def _check_mp4(data: bytes) -> None:
         raise Refused(Reason.TRUNCATED)
 
 
+def check_layout(sample_rate: int, channels: int) -> None:
+    """Raises ``Refused`` for what no recording of speech has. ``sample_rate`` in Hz."""
+    if sample_rate not in _SAMPLE_RATES or channels not in _CHANNELS:
+        raise Refused(Reason.LAYOUT, sample_rate=sample_rate, channels=channels)
+
+
 def _check_wav(data: bytes) -> None:
-    """WAV: chunks of a name, a size and a content, padded to an even length."""
+    """WAV: chunks of a name, a size and a content, padded to an even length.
+
+    FFmpeg allocates for as many channels as are said, hence they are looked at before it does.
+    """
     start = 12
     while start + 8 <= len(data):
         size = int.from_bytes(data[start + 4 : start + 8], "little")
+        if data[start : start + 4] == b"fmt ":
+            channels = int.from_bytes(data[start + 10 : start + 12], "little")
+            check_layout(int.from_bytes(data[start + 12 : start + 16], "little"), channels)
         if data[start : start + 4] == b"data":
             if start + 8 + size > len(data) and size < _WAV_OPEN_SIZE:
                 break

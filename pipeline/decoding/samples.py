@@ -21,8 +21,6 @@ __all__ = ["SAMPLE_RATE", "chunks", "resampled"]
 SAMPLE_RATE: Final = 16_000
 """What speech recognition hears, in Hz."""
 
-_SAMPLE_RATES: Final = range(8_000, 384_001)  # Hz
-_CHANNELS: Final = range(1, 9)
 _DECLARED_MARGIN: Final = 1.0  # seconds: encoders pad, and containers round
 
 # FFmpeg's names of the only decoders an upload may reach.
@@ -96,21 +94,16 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.Audio
     context = stream.codec_context
     if context is None or context.name not in _DECODERS:
         raise Refused(Reason.CODEC)
-    _check_layout(context.sample_rate, context.channels)
+    containers.check_layout(context.sample_rate, context.channels)
     length = 0
     for packet in container.demux(stream):
         for frame in packet.decode():
             # A frame has its own header, which need not say what the container says.
-            _check_layout(frame.sample_rate, frame.layout.nb_channels)
+            containers.check_layout(frame.sample_rate, frame.layout.nb_channels)
             length += frame.samples
             yield frame
     if container.format.name == "flac" and length < (stream.duration or 0):
         raise Refused(Reason.TRUNCATED)
-
-
-def _check_layout(sample_rate: int, channels: int) -> None:
-    if sample_rate not in _SAMPLE_RATES or channels not in _CHANNELS:
-        raise Refused(Reason.LAYOUT, sample_rate=sample_rate, channels=channels)
 
 
 def resampled(frames: Iterable[av.AudioFrame], sample_rate: int) -> Iterator[NDArray[np.float32]]:
