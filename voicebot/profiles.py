@@ -1,7 +1,8 @@
 """Named sets of engines. ``VOICEBOT_PROFILE`` picks one; the environment can override a part.
 
 ``VOICEBOT_STT_BACKEND`` names another class, ``VOICEBOT_STT_OPTIONS`` is a JSON object merged
-into its options; likewise for ``LLM`` and ``TTS``.
+into its options; likewise for ``LLM`` and ``TTS``. On a cluster ``VOICEBOT_STT_REPLICAS`` says how
+many there are of it: see ``pipeline.ray.client.Replicas``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,20 @@ REMEMBERING = {
     "llm": "cache.llm.CachedLanguageModel",
     "tts": "cache.tts.CachedTextToSpeech",
 }
+
+DISTANT = {
+    "stt": "pipeline.ray.SpeechToText",
+    "llm": "pipeline.ray.LanguageModel",
+    "tts": "pipeline.ray.TextToSpeech",
+}
+
+ELSEWHERE = {
+    "pipeline.stt.openai_compatible.OpenAICompatible",
+    "pipeline.llm.openai_compatible.OpenAICompatible",
+    "pipeline.tts.openai_compatible.OpenAICompatible",
+    "pipeline.tts.edge.Edge",
+}
+"""They compute nothing themselves: a server is asked, from wherever they are."""
 
 KOKORO: Entry = {
     "BACKEND": "pipeline.tts.kokoro.Kokoro",
@@ -65,10 +80,10 @@ PROFILES: dict[str, dict[str, Entry]] = {
 }
 
 
-def engines(profile: str, *, offline: bool) -> dict[str, Entry]:
+def engines(profile: str, *, offline: bool, cluster: bool = False) -> dict[str, Entry]:
     """The ``ENGINES`` setting of ``profile``, the environment's overrides applied.
 
-    Each engine is wrapped by one that remembers what it has heard, replied or said. ``offline``
+    On a ``cluster`` each engine that computes is asked there. Each is wrapped by one that remembers what it has heard, replied or said. ``offline``
     chooses what `standard` speaks with; where nothing local is at hand to choose, as in
     `reference`, the system check has the last word.
     """
@@ -76,7 +91,20 @@ def engines(profile: str, *, offline: bool) -> dict[str, Entry]:
     if offline and chosen["tts"]["BACKEND"] == FALLBACK:
         chosen["tts"] = chosen["tts"]["OPTIONS"]["engines"][-1]
     chosen = {role: _overridden(role, entry) for role, entry in chosen.items()}
+    if cluster:
+        chosen = {role: _distant(role, entry) for role, entry in chosen.items()}
     return {role: _remembering(role, entry) for role, entry in chosen.items()}
+
+
+def _distant(role: str, entry: Entry) -> Entry:
+    """``entry`` as it is asked on the cluster; of several that speak, each, as they differ."""
+    if entry["BACKEND"] == FALLBACK:
+        inner = [_distant(role, engine) for engine in entry["OPTIONS"].get("engines", [])]
+        return {**entry, "OPTIONS": {**entry["OPTIONS"], "engines": inner}}
+    if entry["BACKEND"] in ELSEWHERE:
+        return entry
+    replicas = env.mapping(f"VOICEBOT_{role.upper()}_REPLICAS")
+    return {"BACKEND": DISTANT[role], "OPTIONS": {"engine": entry, "replicas": replicas}}
 
 
 def _remembering(role: str, entry: Entry) -> Entry:

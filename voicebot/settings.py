@@ -36,7 +36,18 @@ if VOICEBOT_OFFLINE:
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 VOICEBOT_PROFILE = env.choice("VOICEBOT_PROFILE", "embedded", profiles.PROFILES)
 PROFILES = profiles.PROFILES
-ENGINES: dict[str, dict[str, Any]] = profiles.engines(VOICEBOT_PROFILE, offline=VOICEBOT_OFFLINE)
+
+# HOST:PORT of the head of a Ray cluster, where the engines then run; empty: here.
+VOICEBOT_RAY_ADDRESS = env.text("VOICEBOT_RAY_ADDRESS")
+if VOICEBOT_RAY_ADDRESS:
+    # Read by Ray on import, hence before it. Whoever does not know the token is not answered.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(VOICEBOT_DATA_DIR / "ray_token"))
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+ENGINES: dict[str, dict[str, Any]] = profiles.engines(
+    VOICEBOT_PROFILE, offline=VOICEBOT_OFFLINE, cluster=bool(VOICEBOT_RAY_ADDRESS)
+)
 
 HF_TOKEN = env.text("HF_TOKEN")
 
