@@ -1,5 +1,6 @@
 """The service with fake engines, on data of its own."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 # Whatever the shell or .env says, the tests run on what is written here.
 for name in [name for name in os.environ if name.startswith("VOICEBOT_") and "TEST" not in name]:
     del os.environ[name]
-DATA_DIR = Path(tempfile.mkdtemp(prefix="voicebot-tests-"))
+# A process that a test starts shares its data.
+DATA_DIR = Path(os.environ.get("VOICEBOT_TEST_DATA") or tempfile.mkdtemp(prefix="voicebot-tests-"))
 os.environ |= {"VOICEBOT_DATA_DIR": str(DATA_DIR), "VOICEBOT_ENV_FILE": os.devnull}
 
 from voicebot.settings import *  # noqa: E402, F403
@@ -15,7 +17,8 @@ from voicebot.settings import BASE_DIR, DATABASES  # noqa: E402
 
 # Real weights are read where `make run` put them.
 WEIGHTS = Path(os.environ.get("VOICEBOT_TEST_WEIGHTS", BASE_DIR / "var" / "weights"))
-(DATA_DIR / "weights").symlink_to(WEIGHTS)
+with contextlib.suppress(FileExistsError):
+    (DATA_DIR / "weights").symlink_to(WEIGHTS)
 
 ENGINES = {
     "stt": {"BACKEND": "pipeline.stt.fake.Fake"},

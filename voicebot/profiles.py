@@ -91,19 +91,19 @@ def engines(profile: str, *, offline: bool, cluster: bool = False) -> dict[str, 
     if offline and chosen["tts"]["BACKEND"] == FALLBACK:
         chosen["tts"] = chosen["tts"]["OPTIONS"]["engines"][-1]
     chosen = {role: _overridden(role, entry) for role, entry in chosen.items()}
+    replicas = {role: env.mapping(f"VOICEBOT_{role.upper()}_REPLICAS") for role in chosen}
     if cluster:
-        chosen = {role: _distant(role, entry) for role, entry in chosen.items()}
+        chosen = {role: _distant(role, entry, replicas[role]) for role, entry in chosen.items()}
     return {role: _remembering(role, entry) for role, entry in chosen.items()}
 
 
-def _distant(role: str, entry: Entry) -> Entry:
+def _distant(role: str, entry: Entry, replicas: Entry) -> Entry:
     """``entry`` as it is asked on the cluster; of several that speak, each, as they differ."""
     if entry["BACKEND"] == FALLBACK:
-        inner = [_distant(role, engine) for engine in entry["OPTIONS"].get("engines", [])]
+        inner = [_distant(role, engine, replicas) for engine in entry["OPTIONS"].get("engines", [])]
         return {**entry, "OPTIONS": {**entry["OPTIONS"], "engines": inner}}
     if entry["BACKEND"] in ELSEWHERE:
         return entry
-    replicas = env.mapping(f"VOICEBOT_{role.upper()}_REPLICAS")
     return {"BACKEND": DISTANT[role], "OPTIONS": {"engine": entry, "replicas": replicas}}
 
 

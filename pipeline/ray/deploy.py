@@ -27,7 +27,7 @@ GRACE_S = 10.0
 POLL_S = 0.5
 UPSCALE_S, DOWNSCALE_S = 5.0, 300.0
 """A voice waits for no one: replicas come quickly, and leave slowly."""
-LOOK_BACK_S = 10.0
+LOOK_BACK_S = 15.0
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 5.0, 10.0
 STARTS = 3
 """How often a replica that cannot be built is tried before the deployment has failed."""
