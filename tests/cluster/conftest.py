@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 NODE: dict[str, Any] = {
     "num_cpus": 4,  # that are not there: replicas of these tests compute nothing
-    "node_ip_address": "127.0.0.1",
+    "node_ip_address": "127.0.0.2",
     "object_store_memory": 100_000_000,
     "include_dashboard": False,
 }
