@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//p' .env 2>/dev/null),embedded)
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
-.PHONY: run admin test check format unit eval bench torture messages clean help
+.PHONY: run admin cluster test test-cluster check format unit eval bench torture messages clean help
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
@@ -25,10 +25,19 @@ admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --address $(ADMIN)
 
+cluster: export VOICEBOT_RAY_ADDRESS := $(or $(VOICEBOT_RAY_ADDRESS),127.0.0.2:6379)
+cluster: .venv/ray  ## run the engines on a cluster of this machine alone
+	@$(MANAGE) fetch_weights --profile
+	@$(MANAGE) local_cluster
+
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded
 	@$(MANAGE) fetch_weights piper-en-joe-medium
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+test-cluster: export VOICEBOT_TEST_CLUSTER := 1
+test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it
+	.venv-cluster/bin/pytest tests/cluster
 
 check: .venv/dev  ## lint and types
 	$(BIN)/ruff check .
@@ -59,10 +68,10 @@ messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages
 
 clean:  ## remove the virtual environment (var/ and its weights stay)
-	rm -rf .venv
+	rm -rf .venv .venv-cluster
 
 help:
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 # One stamp per set of packages: installed once, and again when its list changes.
 .venv/bin/python:
@@ -77,6 +86,17 @@ help:
 .venv/all: requirements.txt | .venv/bin/python
 	@echo "Installing packages: with torch, this takes a while …"
 	@$(BIN)/python -m pip install --quiet -r $<
+	@touch $@
+
+.venv/ray: requirements-ray.txt $(PACKAGES)
+	@echo "Installing packages of the cluster …"
+	@$(BIN)/python -m pip install --quiet -r $< -c requirements.txt
+	@touch $@
+
+.venv-cluster/dev: requirements-ray.txt requirements-dev.txt requirements.txt
+	@echo "Installing packages of the cluster and its tests: this takes a while …"
+	@$(PYTHON) -m venv .venv-cluster
+	@.venv-cluster/bin/pip install --quiet -r requirements-dev.txt -r requirements-ray.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/all

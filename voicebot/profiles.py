@@ -83,9 +83,9 @@ PROFILES: dict[str, dict[str, Entry]] = {
 def engines(profile: str, *, offline: bool, cluster: bool = False) -> dict[str, Entry]:
     """The ``ENGINES`` setting of ``profile``, the environment's overrides applied.
 
-    On a ``cluster`` each engine that computes is asked there. Each is wrapped by one that remembers what it has heard, replied or said. ``offline``
-    chooses what `standard` speaks with; where nothing local is at hand to choose, as in
-    `reference`, the system check has the last word.
+    On a ``cluster`` each engine that computes is asked there. Each is wrapped by one that remembers
+    what it has heard, replied or said. ``offline`` chooses what `standard` speaks with; where
+    nothing local is at hand to choose, as in `reference`, the system check has the last word.
     """
     chosen = dict(PROFILES[profile])
     if offline and chosen["tts"]["BACKEND"] == FALLBACK:

@@ -39,10 +39,11 @@ PROFILES = profiles.PROFILES
 
 # HOST:PORT of the head of a Ray cluster, where the engines then run; empty: here.
 VOICEBOT_RAY_ADDRESS = env.text("VOICEBOT_RAY_ADDRESS")
+RAY_AUTH_TOKEN_PATH = Path(env.text("RAY_AUTH_TOKEN_PATH", str(VOICEBOT_DATA_DIR / "ray_token")))
 if VOICEBOT_RAY_ADDRESS:
     # Read by Ray on import, hence before it. Whoever does not know the token is not answered.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(VOICEBOT_DATA_DIR / "ray_token"))
+    os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(RAY_AUTH_TOKEN_PATH))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 ENGINES: dict[str, dict[str, Any]] = profiles.engines(

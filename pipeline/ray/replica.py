@@ -97,9 +97,14 @@ class Replica:
             self._begun.pop(call, None)
 
 
-def _transcribed(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, None, Any]:
-    return engine._transcribe(*asked, deadline)
-    yield  # a generator like the others
+def _whole(method: str) -> Work:
+    """Work that gives nothing before its end."""
+
+    def work(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, None, Any]:
+        yield ""
+        return getattr(engine, method)(*asked, deadline)
+
+    return work
 
 
 def _replied(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, None, Any]:
@@ -113,9 +118,8 @@ def _replied(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, Non
             yield delta
 
 
-def _synthesized(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, None, Any]:
-    return engine._synthesize(*asked, deadline)
-    yield
-
-
-WORK: Mapping[str, Work] = {"stt": _transcribed, "llm": _replied, "tts": _synthesized}
+WORK: Mapping[str, Work] = {
+    "stt": _whole("_transcribe"),
+    "llm": _replied,
+    "tts": _whole("_synthesize"),
+}

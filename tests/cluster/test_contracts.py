@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from pipeline import ray
 from pipeline.audio import Audio
+from pipeline.base import Engine
 from tests.engines.contract import (
     EngineContract,
     LanguageModelContract,
@@ -20,9 +23,10 @@ Fakes = dict[str, dict[str, Any]]
 
 
 class Distant(EngineContract):
-    def test_constructor_reads_no_weights(self, fakes: Fakes) -> None:
-        entry = fakes["stt"]["OPTIONS"]["engine"]
-        assert not ray.SpeechToText(engine=entry).loaded
+    def test_constructor_reads_no_weights(
+        self, engine: Engine, settings: Settings, tmp_path: Path
+    ) -> None:
+        assert not engine.loaded
 
 
 class TestSpeechToText(Distant, SpeechToTextContract):
