@@ -75,6 +75,26 @@ class UploadTooLarge(drf.APIException):
         )
 
 
+class KeyNeeded(drf.NotAuthenticated):
+    default_code = "key_needed"
+    default_detail = gettext_lazy(
+        "An API key is needed here: send it in the header “Authorization: Bearer …”."
+    )
+
+
+class KeyRefused(drf.AuthenticationFailed):
+    default_code = "key_refused"
+
+
+class ScopeMissing(drf.PermissionDenied):
+    default_code = "scope_missing"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            _("The key does not open this: it lacks the scope “%(scope)s”.") % {"scope": scope}
+        )
+
+
 class SpeechNotFound(drf.APIException):
     status_code = 404
     default_code = "speech_not_found"
@@ -113,6 +133,8 @@ class Problem(JsonResponse):
         ERRORS.labels(self.code).inc()
         super().__init__(body, status=status, json_dumps_params={"ensure_ascii": False})
         self["Cache-Control"] = "no-store"
+        if challenge := getattr(error, "auth_header", None):
+            self["WWW-Authenticate"] = challenge
         if wait_s is not None:
             self["Retry-After"] = str(wait_s)
 

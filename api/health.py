@@ -10,6 +10,7 @@ from django.db import Error, connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.authentication import let_in
 from api.views import ApiView
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
@@ -21,12 +22,20 @@ MIN_FREE_BYTES = 100_000_000
 class LiveView(ApiView):
     """The process answers. It touches nothing that could make it wait."""
 
+    open = True
+    authentication_classes = ()
+
     def get(self, request: Request) -> Response:
         return Response({"status": "live"}, headers={"Cache-Control": "no-store"})
 
 
 class ReadyView(ApiView):
-    """A turn would be answered now: engines loaded, room on the disk, database at hand."""
+    """A turn would be answered now: engines loaded, room on the disk, database at hand.
+
+    A balancer that has no key is told that much, and nothing of what is here.
+    """
+
+    open = True
 
     def get(self, request: Request) -> Response:
         report = {
@@ -39,8 +48,9 @@ class ReadyView(ApiView):
             and report["disk"]["ok"]
             and report["database"]["ok"]
         )
+        told = report if let_in(request) else {}
         return Response(
-            {"status": "ready" if ready else "unavailable", **report},
+            {"status": "ready" if ready else "unavailable", **told},
             status=200 if ready else 503,
             headers={"Cache-Control": "no-store"},
         )

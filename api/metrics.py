@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from rest_framework.request import Request
 
+from access.scopes import METRICS
 from api.views import ApiView
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
@@ -40,6 +41,8 @@ REGISTRY.register(Loaded())
 
 class MetricsView(ApiView):
     """In Prometheus' text format, or OpenMetrics for whoever accepts that."""
+
+    scope = METRICS
 
     def get(self, request: Request) -> HttpResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from access.scopes import TALK
 from api import headers, streaming
 from api.encoders import L16, Encoder, Events, Wav
 from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound, failure
@@ -47,6 +48,8 @@ class ApiView(APIView):
 
     content_negotiation_class = Negotiation
     http_method_names = ["get", "head", "post"]
+    open = False  # to whoever asks, without a key
+    scope = TALK  # that a key must have; empty is any
 
     @property
     def tenant(self) -> str:
@@ -64,6 +67,8 @@ class ApiView(APIView):
 
 class IndexView(ApiView):
     """Where things are."""
+
+    scope = ""
 
     def get(self, request: Request) -> Response:
         names = ("voice", "voices", "live", "ready")

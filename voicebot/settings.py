@@ -80,6 +80,16 @@ DEBUG = env.flag("VOICEBOT_DEBUG", default=False)
 ALLOWED_HOSTS = env.names("VOICEBOT_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.names("VOICEBOT_TRUSTED_ORIGINS", "")
 
+# The address the server listens at, as whoever starts it tells.
+VOICEBOT_HOST = env.text("VOICEBOT_HOST", "127.0.0.1")
+# Who needs a key: all, nobody, or (`auto`) whoever is not at this machine. Fails closed: as soon as
+# something else than this machine is named, a request that seems to come from here may have been
+# passed on by a proxy.
+VOICEBOT_KEYS = env.choice("VOICEBOT_KEYS", "auto", ("auto", "always", "never"))
+LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
+if VOICEBOT_KEYS == "auto" and not {VOICEBOT_HOST, *ALLOWED_HOSTS} <= LOOPBACK:
+    VOICEBOT_KEYS = "always"
+
 
 def _kept_secret_key() -> str:
     """Made on the first run and kept beside the data, readable by its owner alone."""
@@ -99,6 +109,7 @@ SECRET_KEY = env.text("VOICEBOT_SECRET_KEY") or _kept_secret_key()
 INSTALLED_APPS = [
     # Before staticfiles, whose runserver ours extends.
     "api.apps.ApiConfig",
+    "access.apps.AccessConfig",
     "cache.apps.CacheConfig",
     "history.apps.HistoryConfig",
     "pipeline.apps.PipelineConfig",
@@ -190,8 +201,8 @@ WHITENOISE_USE_FINDERS = True  # no `collectstatic`, nothing to forget
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.MultiPartParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["api.authentication.LetIn"],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
 }
@@ -224,7 +235,7 @@ LOGGING = {
     },
     "handlers": {
         "stderr": {
-            "class": "logging.StreamHandler",
+            "class": "access.logs.Discreet",
             "filters": ["identified"],
             "formatter": LOG_FORMAT,
         }

@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from pipeline.decoding.client import decoder
 from pipeline.engines import engines
@@ -25,10 +27,20 @@ def start() -> None:
     :raises ImproperlyConfigured: with the messages of the system checks.
     """
     # Weights that are not here are a warning to `migrate`, and the end of it for a server.
-    problems = [m for m in checks.run_checks(tags=["pipeline"]) if m.level >= checks.WARNING]
+    # In a thread: the server's own may run an event loop, where the database must not be asked.
+    with ThreadPoolExecutor(1) as aside:
+        problems = aside.submit(_problems).result()
     if problems:
         raise ImproperlyConfigured("\n".join(str(problem) for problem in problems))
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _problems() -> list[checks.CheckMessage]:
+    try:
+        found = checks.run_checks(tags=["pipeline", "access"], databases=["default"])
+        return [message for message in found if message.level >= checks.WARNING]
+    finally:
+        connections.close_all()  # this thread's
 
 
 def _warm_up() -> None:
