@@ -3,7 +3,6 @@
 # make help   the rest
 
 PORT ?= 8000
-HOST ?= 127.0.0.1
 PYTHON ?= python3
 BIN := .venv/bin
 ADMIN = http://$(HOST):$(PORT)/admin/
@@ -11,6 +10,7 @@ MANAGE := $(BIN)/python manage.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As the service reads it: the shell's, else that of .env, else the default.
 PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//p' .env 2>/dev/null),embedded)
+HOST ?= $(or $(VOICEBOT_HOST),$(shell sed -n 's/^ *VOICEBOT_HOST *= *//p' .env 2>/dev/null),127.0.0.1)
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
 .PHONY: run admin cluster test test-cluster check format unit eval bench torture messages clean help
@@ -19,7 +19,8 @@ run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)
-	$(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
+	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --verbosity 0
+	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log
 
 admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 	@$(MANAGE) migrate --verbosity 0

@@ -68,16 +68,14 @@ class ApiKeyAdmin(_ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The key, on a page that is neither kept nor found again."""
+        """The key, on a page that cannot be had again."""
         context = {
             **self.admin_site.each_context(request),
             "title": _("The key of %(name)s") % {"name": obj.name},
             "opts": self.opts,
             "key": obj.text,
         }
-        response = TemplateResponse(request, "admin/access/apikey/made.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/access/apikey/made.html", context)
 
     @admin.action(description=gettext_lazy("Revoke, for good"), permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:

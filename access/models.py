@@ -96,10 +96,7 @@ class ApiKey(models.Model):
         max_length=MAX_CHARS,
         blank=True,
         validators=[fit_name],
-        help_text=gettext_lazy(
-            "Whose data it is. Keys of one tenant share conversations and what is kept of them. "
-            "Empty: as the name."
-        ),
+        help_text=gettext_lazy("Whose data it is; keys of one tenant share it. Empty: the name."),
     )
     scopes = models.JSONField(gettext_lazy("scopes"), default=usual)
     per_minute = models.PositiveIntegerField(
@@ -137,7 +134,7 @@ class ApiKey(models.Model):
         others = ApiKey.objects.exclude(pk=self.pk)
         if not self.tenant and others.filter(tenant=self.name).exists():
             text = _(
-                "“%(name)s” is the tenant of another key: name the tenant, or change the name."
+                "“%(name)s” is the tenant of another key: name a tenant, or take another name."
             )
             raise ValidationError({"tenant": text % {"name": self.name}}, code="taken")
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+"""This machine, by its usual names."""
+
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 

@@ -86,8 +86,7 @@ VOICEBOT_HOST = env.text("VOICEBOT_HOST", "127.0.0.1")
 # something else than this machine is named, a request that seems to come from here may have been
 # passed on by a proxy.
 VOICEBOT_KEYS = env.choice("VOICEBOT_KEYS", "auto", ("auto", "always", "never"))
-LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
-if VOICEBOT_KEYS == "auto" and not {VOICEBOT_HOST, *ALLOWED_HOSTS} <= LOOPBACK:
+if VOICEBOT_KEYS == "auto" and not env.LOOPBACK.issuperset([VOICEBOT_HOST, *ALLOWED_HOSTS]):
     VOICEBOT_KEYS = "always"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -50,8 +51,7 @@ def test_what_is_kept_cannot_be_used() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM access_apikey")
         [row] = cursor.fetchall()
-    secret = text.rpartition("_")[2] if text.count("_") == 2 else text[12:]
-    assert secret not in repr(row)
+    assert text[12:] not in repr(row)
     assert ApiKey.objects.get(name="phone").text == ""
 
 
@@ -77,7 +77,7 @@ def test_digests_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
         compared.append((one, other))
         return one == other
 
-    monkeypatch.setattr(tokens.secrets, "compare_digest", watched)
+    monkeypatch.setattr(secrets, "compare_digest", watched)
     key = ApiKey.objects.make("phone")
     ApiKey.objects.verified(key.text)
     assert compared == [(key.digest, tokens.digest(key.text))]
@@ -178,7 +178,7 @@ def test_make_key_with_all_there_is() -> None:
         (["<b>"], "Letters, digits"),
         (["b", "--scope", "all"], "all"),
         (["b", "--days", "0"], "a day at least"),
-        (["b", "--days", "99999999999"], ""),
+        (["b", "--days", "99999999999"], "too large|must have magnitude"),
         (["b", "--per-minute", "0"], "greater than or equal to 1"),
     ],
 )
@@ -206,11 +206,11 @@ def test_the_admin_shows_a_key_once(admin_client: Client) -> None:
     form |= {"expires_at_0": "", "expires_at_1": ""}
     made = admin_client.post("/admin/access/apikey/add/", form)
     assert made.status_code == 200
-    assert made["Cache-Control"] == "no-store"
+    assert "no-store" in made["Cache-Control"]
     [text] = set(re.findall(r"vb_[0-9a-f]{8}_[\w-]{43}", made.text))
     key = ApiKey.objects.verified(text)
     assert (key.name, key.tenant, key.scopes) == ("phone", "phone", ["talk"])
-    assert not admin_client.cookies["messages"].value if "messages" in made.cookies else True
+    assert text not in str(made.cookies)
     for path in ("", f"{key.pk}/change/", f"{key.pk}/history/"):
         page = admin_client.get(f"/admin/access/apikey/{path}")
         assert page.status_code == 200

@@ -190,3 +190,24 @@ def test_a_secret_key_that_is_given_is_not_kept(tmp_path: Path) -> None:
     process = python(PRINT_KEY, data_dir, VOICEBOT_SECRET_KEY="given")
     assert process.communicate() == ("given\n", "")
     assert list(data_dir.iterdir()) == []
+
+
+PRINT_KEYS = "from voicebot.settings import VOICEBOT_KEYS; print(VOICEBOT_KEYS)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "keys"),
+    [
+        ({}, "auto"),
+        ({"VOICEBOT_ALLOWED_HOSTS": "[::1],localhost", "VOICEBOT_HOST": "::1"}, "auto"),
+        ({"VOICEBOT_HOST": "0.0.0.0"}, "always"),
+        ({"VOICEBOT_ALLOWED_HOSTS": "localhost,voice.example"}, "always"),
+        ({"VOICEBOT_ALLOWED_HOSTS": "*"}, "always"),
+        ({"VOICEBOT_HOST": "0.0.0.0", "VOICEBOT_KEYS": "never"}, "never"),
+        ({"VOICEBOT_KEYS": "always"}, "always"),
+    ],
+)
+def test_keys_are_needed_once_others_can_ask(
+    tmp_path: Path, variables: dict[str, str], keys: str
+) -> None:
+    assert python(PRINT_KEYS, tmp_path, **variables).communicate() == (f"{keys}\n", "")

@@ -16,10 +16,11 @@ LAYERS = {
     "pipeline": set(),
     "cache": {"pipeline", "files"},
     "history": {"pipeline", "files"},
-    "api": {"history", "cache", "pipeline", "files"},
+    "access": {"pipeline"},
+    "api": {"access", "history", "cache", "pipeline", "files"},
     "web": {"api"},
     "console": {"history", "cache", "pipeline", "files"},
-    "voicebot": {"console", "web", "api", "history", "cache", "pipeline", "files"},
+    "voicebot": {"console", "web", "api", "access", "history", "cache", "pipeline", "files"},
 }
 NOT_IN_PIPELINE = ("rest_framework", "django.http", "django.db", "django.urls")
 

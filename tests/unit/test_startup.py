@@ -15,6 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from access.models import ApiKey
 from pipeline.engines import engines
 from pipeline.stt import fake
 from tests.conftest import ROOT
@@ -81,6 +82,17 @@ def test_refuses_what_cannot_work(settings: Settings, entry: dict[str, str], sai
         start()
     assert "ENGINES['stt']" in str(caught.value)
     assert said in str(caught.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refuses_to_serve_others_without_keys(settings: Settings) -> None:
+    settings.VOICEBOT_KEYS = "always"
+    with pytest.raises(ImproperlyConfigured, match="make_key"):
+        start()
+    ApiKey.objects.make("phone")
+    start()
+    for thread in warming_up():
+        thread.join(timeout=10)
 
 
 def test_says_all_that_is_wrong_at_once(settings: Settings) -> None:
