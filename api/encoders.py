@@ -113,7 +113,10 @@ class Events(Encoder):
                 return _sent("done", turn_json(self.request, event.turn, self.decoded_s))
 
     def failure(self, problem: Problem) -> bytes:
-        return _sent("error", json.loads(problem.content))
+        body = json.loads(problem.content)
+        if "Retry-After" in problem:  # there is no header any more to say it in
+            body["retry_after_s"] = int(problem["Retry-After"])
+        return _sent("error", body)
 
 
 def _sent(event: str, data: dict[str, Any]) -> bytes:

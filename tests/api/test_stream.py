@@ -25,6 +25,7 @@ from pytest_django.live_server_helper import LiveServer
 from api.exceptions import InternalError, Problem
 from pipeline.audio import Audio, from_wav, open_wav
 from pipeline.engines import engines
+from pipeline.errors import EngineBusy
 from pipeline.llm.fake import Fake as FakeLanguageModel
 from pipeline.stt.fake import Fake as FakeSpeechToText
 from pipeline.tts.fake import CHARS_PER_S, RATE
@@ -284,6 +285,14 @@ def test_events_tell_what_failed(
     assert happened[-1].data == {"detail": "Fake failed.", "code": "engine_failed"}
     assert "find-me" in caplog.text
     assert "private" in caplog.text
+
+
+def test_events_tell_when_it_is_worth_asking_again(ask: Ask, llm: FakeLanguageModel) -> None:
+    llm.script.enqueue(EngineBusy(retry_after_s=7))
+    happened = parsed(body(ask(headers=EVENTS)))
+    assert [event.name for event in happened] == ["heard", "error"]
+    assert happened[-1].data["code"] == "engine_busy"
+    assert happened[-1].data["retry_after_s"] == 7
 
 
 def test_events_tell_of_a_bug_but_not_which(

@@ -13,8 +13,8 @@ from pipeline.llm.base import LanguageModel, Message, Sampling
 class Gated(LanguageModel):
     """Says a sentence, then nothing but blanks until there is a file ``gate``; then another."""
 
-    def __init__(self, *, gate: str) -> None:
-        super().__init__(slots=1, wait_s=10)
+    def __init__(self, *, gate: str, wait_s: float = 10) -> None:
+        super().__init__(slots=1, wait_s=wait_s)
         self._gate = Path(gate)
 
     def _load(self) -> None:

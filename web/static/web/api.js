@@ -31,7 +31,7 @@ export async function* ask(recording, wishes, signal) {
   if (!response.ok) throw await refusal(response);
   try {
     for await (const [name, data] of events(response.body)) {
-      if (name === "error") throw new Refusal(data.code, data);
+      if (name === "error") throw failure(data);
       yield [name, data];
       if (name === "done") return;
     }
@@ -58,6 +58,10 @@ async function fetched(address, options) {
     if (options.signal.aborted) throw error;
     throw new Refusal("unreachable");
   }
+}
+
+function failure({ code, detail, retry_after_s: retryAfter_s = null }) {
+  return new Refusal(code, { detail, retryAfter_s });
 }
 
 async function refusal(response) {

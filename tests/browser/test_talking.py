@@ -1,0 +1,179 @@
+"""Held, released, heard: the page as somebody uses it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from pipeline.tts.fake import CHARS_PER_S, Fake
+from tests.browser.conftest import Opener, aloud, hold, turns
+from tests.e2e.conftest import Server
+from tests.uploads import dominant_hz
+
+HEARD = "Quelle heure est-il ?"
+REPLY = "Bonjour à vous tous. Il fait beau."
+SPEECH_S = len(REPLY.replace(". ", ".")) / CHARS_PER_S
+
+
+def assert_answered(page: Page) -> None:
+    turn = turns(page).last
+    expect(turn.locator(".heard")).to_have_text(HEARD)
+    expect(turn.locator(".text")).to_have_text(REPLY)
+    expect(turn).to_have_attribute("data-state", "done")
+
+
+def test_held_and_released_the_answer_is_shown_and_heard(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    hold(page)
+    assert_answered(page)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    speech = aloud(page)
+    assert speech.duration == pytest.approx(SPEECH_S, abs=0.25)
+    assert np.std(speech.samples) > 0.1
+
+
+def test_the_space_bar_held(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    page.keyboard.down("Space")
+    expect(page.get_by_role("status")).to_have_text("Je vous écoute")
+    page.wait_for_timeout(800)
+    page.keyboard.up("Space")
+    assert_answered(page)
+
+
+def test_enter_begins_and_enter_sends(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    page.get_by_role("button", name="Parler").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("body")).to_have_attribute("data-state", "recording")
+    page.wait_for_timeout(800)
+    page.keyboard.press("Enter")
+    assert_answered(page)
+
+
+def test_escape_throws_what_was_said_away(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.down("Space")
+    page.wait_for_timeout(600)
+    page.keyboard.press("Escape")
+    page.keyboard.up("Space")
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    page.wait_for_timeout(300)
+    assert [url for url in asked if "/api/voice" in url] == []
+
+
+def test_who_talks_too_long_is_sent_before_it_is_too_long(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    page.keyboard.down("Space")
+    expect(page.locator("#elapsed")).to_contain_text("encore")
+    assert_answered(page)
+    page.keyboard.up("Space")
+
+
+def test_the_line_swings_while_somebody_talks(server: Server, visit: Opener) -> None:
+    """What is drawn around the button shows how loud it is."""
+    page = visit(server)
+    page.keyboard.down("Space")
+    expect(page.locator("body")).to_have_attribute("data-state", "recording")
+    page.wait_for_timeout(700)
+    picture = page.locator("#line").screenshot()
+    page.wait_for_timeout(250)
+    assert page.locator("#line").screenshot() != picture
+    page.keyboard.press("Escape")
+    page.keyboard.up("Space")
+
+
+def test_a_file_is_dropped(server: Server, visit: Opener, murmur: Path) -> None:
+    page = visit(server)
+    dropped = page.evaluate_handle(
+        """(encoded) => {
+          const bytes = Uint8Array.from(atob(encoded), (char) => char.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "question.wav", { type: "audio/wav" }));
+          return data;
+        }""",
+        base64.b64encode(murmur.read_bytes()).decode(),
+    )
+    page.dispatch_event("body", "dragenter", {"dataTransfer": dropped})
+    expect(page.get_by_text("Déposez votre enregistrement")).to_be_visible()
+    page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+    assert_answered(page)
+    expect(page.get_by_text("Déposez votre enregistrement")).to_be_hidden()
+
+
+def test_a_file_is_chosen(server: Server, visit: Opener, murmur: Path) -> None:
+    page = visit(server, allowed=False)
+    page.locator("#file").set_input_files(murmur)
+    assert_answered(page)
+
+
+def test_the_answer_is_replayed_and_copied(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    hold(page)
+    assert_answered(page)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    first_s = aloud(page).duration
+    turn = turns(page).last
+    turn.get_by_role("button", name="Écouter la réponse").click()
+    expect(turn.get_by_role("button", name="Pause")).to_be_visible()
+    expect(turn.get_by_role("button", name="Écouter la réponse")).to_be_visible()
+    assert aloud(page).duration > 2 * first_s
+    turn.get_by_role("button", name="Copier la réponse").click()
+    assert page.evaluate("navigator.clipboard.readText()") == REPLY
+
+
+def test_where_the_time_went_and_that_nothing_left(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    expect(page.locator("#promise")).to_have_text("Rien de ce qui se dit ne quitte ce serveur.")
+    hold(page)
+    account = turns(page).last.get_by_role("group")
+    expect(account.locator("summary")).to_contain_text("rien n’a quitté le serveur")
+    account.locator("summary").click()
+    terms = account.get_by_role("term")
+    expect(terms).to_have_count(4)
+    for width in account.locator(".filled").evaluate_all("bars => bars.map(b => b.clientWidth)"):
+        assert width > 0
+
+
+def test_voice_language_and_speed_are_those_chosen(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    page.get_by_role("button", name="Réglages").click()
+    page.get_by_label("Qui vous répond").select_option("claire")
+    page.get_by_label("À quelle vitesse").fill("2")
+    page.get_by_role("button", name="C’est bon").click()
+    hold(page)
+    assert_answered(page)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    speech = aloud(page)
+    assert dominant_hz(speech) == pytest.approx(Fake.pitches["claire"], abs=2)
+    assert speech.duration == pytest.approx(SPEECH_S / 2, abs=0.25)
+    page.reload()
+    expect(page.get_by_label("Qui vous répond")).to_have_value("claire")
+
+
+def test_a_new_conversation_empties_the_page(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    hold(page)
+    assert_answered(page)
+    page.get_by_role("button", name="Nouvelle conversation").click()
+    expect(turns(page)).to_have_count(0)
+    expect(page.get_by_role("heading", name=re.compile("Demandez"))).to_be_visible()
+
+
+def test_in_english(server: Server, visit: Opener) -> None:
+    page = visit(server, locale="en-GB")
+    page.get_by_role("button", name="Talk").focus()
+    page.keyboard.down("Space")
+    expect(page.get_by_role("status")).to_have_text("I am listening")
+    page.wait_for_timeout(600)
+    page.keyboard.up("Space")
+    assert_answered(page)
+    page.get_by_role("button", name="Français").click()
+    expect(page.get_by_role("heading", name="Demandez, de vive voix.")).to_be_visible()
