@@ -1,8 +1,8 @@
 """System checks: nobody could get in, or anybody could.
 
 ==================  ==================================================================
-``access.E001``     keys are needed and there is none (servers refuse to start)
-``access.W001``     reached from elsewhere, and no key is needed (``check --deploy``)
+``access.W001``     keys are needed and there is none (servers refuse to start)
+``access.W002``     whoever reaches the port may ask (``check --deploy``)
 ==================  ==================================================================
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Warning, register
 from django.db import DatabaseError
 
 from access.models import ApiKey
@@ -26,12 +26,12 @@ def check_keys(
     if settings.VOICEBOT_KEYS != "always" or not databases or _usable():
         return []
     return [
-        Error(
+        Warning(
             "Whoever asks needs a key, and there is none.",
             hint="Make one: python manage.py make_key NAME. Keys are needed because VOICEBOT_KEYS "
             "says so, or because VOICEBOT_HOST or VOICEBOT_ALLOWED_HOSTS names more than this "
             "machine.",
-            id="access.E001",
+            id="access.W001",
         )
     ]
 
@@ -50,6 +50,6 @@ def check_open(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMe
     return [
         Warning(
             "VOICEBOT_KEYS=never: whoever reaches the port may ask, and reads what others said.",
-            id="access.W001",
+            id="access.W002",
         )
     ]
