@@ -68,7 +68,7 @@ def needed(request: Request) -> bool:
             return True
         case "never":
             return False
-    return not _is_here(request)
+    return not is_here(request)
 
 
 def _sent(request: Request) -> str:
@@ -79,7 +79,7 @@ def _sent(request: Request) -> str:
     return str(request.META.get("HTTP_X_API_KEY", "")).strip()
 
 
-def _is_here(request: Request) -> bool:
+def is_here(request: Request) -> bool:
     """It comes from this machine: from a program, or from a page of ours.
 
     Pages of other sites that are open in a browser here could ask, too: what they say of
@@ -90,5 +90,6 @@ def _is_here(request: Request) -> bool:
         return False
     origin = meta.get("HTTP_ORIGIN")
     if origin is not None:
-        return bool(urlsplit(origin).netloc == request.get_host())
+        ours = bool(urlsplit(origin).netloc == request.get_host())
+        return ours or origin in settings.CORS_ALLOWED_ORIGINS
     return meta.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")

@@ -24,6 +24,7 @@ class LiveView(ApiView):
 
     open = True
     authentication_classes = ()
+    throttle_classes = ()
 
     def get(self, request: Request) -> Response:
         return Response({"status": "live"}, headers={"Cache-Control": "no-store"})
@@ -36,6 +37,7 @@ class ReadyView(ApiView):
     """
 
     open = True
+    throttle_classes = ()
 
     def get(self, request: Request) -> Response:
         report = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import caches
 from pytest_django import Settings
 
 from pipeline.engines import Engines, engines
@@ -24,9 +25,10 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def data_dir(settings: Settings, tmp_path: Path) -> Iterator[Path]:
-    """Each test starts with an empty cache, engines of its own and the weights there are."""
+    """Each test starts with empty caches, engines of its own and the weights there are."""
     (tmp_path / "weights").symlink_to(WEIGHTS)
     settings.VOICEBOT_DATA_DIR = tmp_path
+    caches["requests"].clear()
     engines.reset()
     yield tmp_path
     engines.reset()

@@ -89,6 +89,30 @@ VOICEBOT_KEYS = env.choice("VOICEBOT_KEYS", "auto", ("auto", "always", "never"))
 if VOICEBOT_KEYS == "auto" and not env.LOOPBACK.issuperset([VOICEBOT_HOST, *ALLOWED_HOSTS]):
     VOICEBOT_KEYS = "always"
 
+# Requests a minute, 0 for any number.
+VOICEBOT_KEY_REQUESTS_PER_MINUTE = env.integer("VOICEBOT_KEY_REQUESTS_PER_MINUTE", 300, minimum=0)
+VOICEBOT_ADDRESS_REQUESTS_PER_MINUTE = env.integer(
+    "VOICEBOT_ADDRESS_REQUESTS_PER_MINUTE", 60, minimum=0
+)
+# How many proxies stand in front: so many addresses of X-Forwarded-For are believed, from the last.
+VOICEBOT_PROXIES = env.integer("VOICEBOT_PROXIES", 0, minimum=0)
+
+# Whose pages may ask the API, besides our own.
+CORS_ALLOWED_ORIGINS = env.names("VOICEBOT_CORS_ORIGINS", "")
+CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "cache-control", "content-type", "range"),
+    *("x-api-key", "x-request-id"),
+    # OpenAI's own client tells of itself.
+    *("x-stainless-arch", "x-stainless-helper-method", "x-stainless-lang", "x-stainless-os"),
+    *("x-stainless-package-version", "x-stainless-retry-count", "x-stainless-runtime"),
+    *("x-stainless-runtime-version", "x-stainless-timeout"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("Content-Range", "ETag", "Retry-After", "Server-Timing", "X-Cache", "X-Outbound", "X-Reply"),
+    *("X-Request-Id", "X-Speech-Engine", "X-Transcript"),
+]
+
 
 def _kept_secret_key() -> str:
     """Made on the first run and kept beside the data, readable by its owner alone."""
@@ -120,11 +144,13 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "corsheaders",
     "console.apps.ConsoleConfig",  # the last one: it looks at the others
 ]
 
 MIDDLEWARE = [
     "api.middleware.request_id",
+    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -179,6 +205,8 @@ CACHES = {
         "TIMEOUT": VOICEBOT_MEMORY_S,
         "OPTIONS": {"MAX_ENTRIES": 2_000},
     },
+    # Who has asked how often: see api/throttles.py.
+    "requests": {"BACKEND": LOCMEM, "LOCATION": "requests", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -203,6 +231,8 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["api.authentication.LetIn"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_CLASSES": ["api.throttles.ByKey", "api.throttles.ByAddress"],
+    "NUM_PROXIES": VOICEBOT_PROXIES,
     "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
 }
 

@@ -1,0 +1,86 @@
+"""How often one may ask: a key, or an address that shows none."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Final, cast
+
+from django.conf import settings
+from django.core.cache import caches
+from django.utils.connection import ConnectionProxy
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from access.models import ApiKey
+from api.authentication import is_here
+
+if TYPE_CHECKING:
+    from django.core.cache import BaseCache
+    from rest_framework.views import APIView
+
+MINUTE_S: Final = 60
+NETWORK_BITS: Final = 64
+"""Of an IPv6 address; the rest of it is whatever its owner likes."""
+
+_counting = threading.Lock()
+"""What is counted is read and written: two requests at once would count as one."""
+
+
+class PerMinute(SimpleRateThrottle):
+    """So many requests in any minute, counted in this process."""
+
+    cache = cast("BaseCache", ConnectionProxy(caches, "requests"))  # of the thread that asks
+    timer = time.monotonic
+    duration = MINUTE_S
+    rate = "as the settings say"  # each request has a limit of its own
+    num_requests: int
+
+    def __init__(self) -> None:
+        pass
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        self.num_requests = self.limit(request)
+        if not self.num_requests:
+            return True
+        with _counting:
+            return super().allow_request(request, view)
+
+    @abstractmethod
+    def limit(self, request: Request) -> int:
+        """Requests a minute; 0 is any number."""
+
+
+class ByKey(PerMinute):
+    def limit(self, request: Request) -> int:
+        if not isinstance(request.auth, ApiKey):
+            return 0
+        return request.auth.per_minute or int(settings.VOICEBOT_KEY_REQUESTS_PER_MINUTE)
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        return f"key-{request.auth.pk}"
+
+
+class ByAddress(PerMinute):
+    """Those without a key, or with a wrong one; not who is at this machine."""
+
+    def limit(self, request: Request) -> int:
+        if isinstance(request.auth, ApiKey) or is_here(request):
+            return 0
+        return int(settings.VOICEBOT_ADDRESS_REQUESTS_PER_MINUTE)
+
+    def get_cache_key(self, request: Request, view: APIView) -> str:
+        return f"address-{_network(self.get_ident(request) or '')}"
+
+
+def _network(address: str) -> str:
+    """As the name of a cache entry."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:  # a proxy's way to name it, or nothing
+        return address.encode().hex()[:100]
+    if ip.version == 6:
+        return str(ipaddress.ip_network((ip, NETWORK_BITS), strict=False))
+    return str(ip)
