@@ -1,7 +1,8 @@
 """The one place that turns errors into HTTP.
 
 Every error is JSON, ``{"detail": …, "code": …}``, whatever the client accepts: ``detail`` is a
-sentence for people, ``code`` is for machines and never changes.
+sentence for people, ``code`` is for machines and never changes. Under ``/v1/`` the same is told in
+the words of OpenAI's API: see ``api.openai.errors``.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from django.views import defaults
 from prometheus_client import Counter
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from api.middleware import META
+from api.openai.errors import in_openais_shape, is_openais
 from pipeline import errors
 
 logger = logging.getLogger(__name__)
@@ -120,17 +123,22 @@ OURS: Mapping[type[Exception], type[drf.APIException]] = {
 class Problem(JsonResponse):
     """The answer to an error."""
 
-    def __init__(self, error: drf.APIException | errors.PipelineError) -> None:
+    def __init__(self, error: drf.APIException | errors.PipelineError, path: str = "") -> None:
+        """``path``: the address that was asked; it decides the shape."""
         wait_s = getattr(error, "wait", None)
+        param = None  # the field that is wrong
         if isinstance(error, errors.PipelineError):
             status = _of_class(STATUSES, error)
             body: dict[str, Any] = {"detail": error.message, "code": error.code}
             if isinstance(error, errors.EngineBusy):
                 wait_s = error.retry_after_s
         else:
-            status, body = error.status_code, _explained(error)
+            status = error.status_code
+            body, param = _explained(error)
         self.code: str = body["code"]
         ERRORS.labels(self.code).inc()
+        if is_openais(path):
+            body = in_openais_shape(status, body["detail"], self.code, param)
         super().__init__(body, status=status, json_dumps_params={"ensure_ascii": False})
         self["Cache-Control"] = "no-store"
         if challenge := getattr(error, "auth_header", None):
@@ -144,13 +152,33 @@ def _of_class(table: Mapping[type[Any], T], error: Exception) -> T:
     return next(table[cls] for cls in type(error).__mro__ if cls in table)
 
 
-def _explained(error: drf.APIException) -> dict[str, Any]:
+def _explained(error: drf.APIException) -> tuple[dict[str, Any], str | None]:
+    """The body, and the path of the field that is wrong: ``messages[1].content``."""
     detail: Any = error.detail  # a string, or the strings of each wrong field
     if not isinstance(detail, dict):
-        return {"detail": str(detail), "code": detail.code}
-    field, (first, *_others) = next(iter(detail.items()))
+        return {"detail": str(detail), "code": detail.code}, None
+    field = next(iter(detail))
+    param, first = _first_wrong(detail[field], field)
+    if field == api_settings.NON_FIELD_ERRORS_KEY:
+        return {"detail": str(first), "code": f"body_{first.code}"}, None
     code = "missing" if first.code == "required" else first.code
-    return {"detail": str(first), "code": f"{field}_{code}", "fields": detail}
+    return {"detail": str(first), "code": f"{field}_{code}", "fields": detail}, param
+
+
+def _first_wrong(detail: Any, path: str) -> tuple[str, drf.ErrorDetail]:
+    """The path of the first field that is wrong, at any depth, and what is wrong with it."""
+    if isinstance(detail, drf.ErrorDetail):
+        return path, detail
+    if isinstance(detail, dict):
+        steps = ((f"[{at}]" if isinstance(at, int) else f".{at}") for at in detail)
+        inner = zip(steps, detail.values(), strict=True)
+    elif isinstance(detail[0], drf.ErrorDetail):
+        return path, detail[0]
+    else:  # of a list; those that are right have nothing in their place
+        steps = (f"[{at}]" for at in range(len(detail)))
+        inner = zip(steps, detail, strict=True)
+    step, wrong = next((step, wrong) for step, wrong in inner if wrong)
+    return _first_wrong(wrong, path + step)
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | None:
@@ -163,7 +191,7 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | N
     if isinstance(exc, errors.EngineError) and not isinstance(exc, errors.EngineBusy):
         logger.error("turn %s: %s", context["request"].META[META], exc.code, exc_info=exc)
     if isinstance(exc, drf.APIException | errors.PipelineError):
-        return Problem(exc)
+        return Problem(exc, context["request"].path_info)
     return None
 
 
@@ -172,7 +200,7 @@ def failure(exc: Exception, request: Request) -> Problem:
     problem = exception_handler(exc, {"request": request})
     if problem is None:
         logger.error("Request %s failed.", request.META[META], exc_info=exc)
-        problem = Problem(InternalError())
+        problem = Problem(InternalError(), request.path_info)
     return problem
 
 
@@ -181,19 +209,19 @@ def failure(exc: Exception, request: Request) -> Problem:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _asked_api(request):
-        return Problem(BadRequest())
+        return Problem(BadRequest(), request.path_info)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _asked_api(request):
-        return Problem(drf.PermissionDenied())
+        return Problem(drf.PermissionDenied(), request.path_info)
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if _asked_api(request):
-        return Problem(drf.NotFound())
+        return Problem(drf.NotFound(), request.path_info)
     return defaults.page_not_found(request, exception)
 
 
@@ -201,9 +229,9 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django has logged the error already, without the id that the client was told."""
     logger.error("Request %s failed.", request.META[META])
     if _asked_api(request):
-        return Problem(InternalError())
+        return Problem(InternalError(), request.path_info)
     return defaults.server_error(request)
 
 
 def _asked_api(request: HttpRequest) -> bool:
-    return request.path_info.startswith("/api/")
+    return request.path_info.startswith("/api/") or is_openais(request.path_info)

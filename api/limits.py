@@ -73,7 +73,7 @@ class BodyLimit:
 async def _refuse(request: ASGIRequest, send: Send) -> None:
     language = translation.get_language_from_request(request)
     with translation.override(language):
-        response = Problem(UploadTooLarge())
+        response = Problem(UploadTooLarge(), request.path_info)
     response["Content-Language"] = language
     response[HEADER] = headers.request_id(request.META.get(META))
     response["Content-Length"] = str(len(response.content))

@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 from access.scopes import TALK
 from api import headers, streaming
 from api.encoders import L16, Encoder, Events, Wav
-from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound, failure
+from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound
 from api.limits import WholeUploads, check_declared
 from api.middleware import META
 from api.renderers import TURN_RENDERERS, Negotiation
@@ -33,7 +33,7 @@ from api.serializers import (
     turn_json,
     voice_json,
 )
-from api.turns import CLIENT_GONE, Account
+from api.turns import Account, Part, followed
 from cache.models import CachedSpeech
 from files.ranges import ranged_response
 from pipeline import provenance, tenants
@@ -56,6 +56,11 @@ class ApiView(APIView):
     def tenant(self) -> str:
         """Who asks: what is kept for one is never shown to another. Empty without a key."""
         return str(getattr(self.request.auth, "tenant", ""))
+
+    @property
+    def remembering(self) -> bool:
+        """Unless the client wants nothing to be kept, nor from what was kept."""
+        return "no-store" not in self.request.headers.get("Cache-Control", "").lower()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with tenants.acting_for(""):
@@ -91,19 +96,38 @@ class VoicesView(ApiView):
         return Response([voice_json(v) for v in engines.tts.voices if language in ("", v.language)])
 
 
-class VoiceView(ApiView):
-    """A spoken question in, a spoken answer out."""
+class RecordingView(ApiView):
+    """Takes recordings, or whatever else is large, and gives account of each request."""
 
-    renderer_classes = TURN_RENDERERS
-    account: Account
+    account: Account | Part
+
+    def open_account(self, request_id: str) -> Account | Part:
+        return Account(request_id)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.account = Account(request.META[META])
+        self.account = self.open_account(request.META[META])
         check_declared(request.META.get("CONTENT_LENGTH"))
         posted = request._request
         posted.upload_handlers = [WholeUploads(posted), *posted.upload_handlers]
         super().initial(request, *args, **kwargs)
-        self.account.tenant = self.tenant  # known from here on
+        if isinstance(self.account, Account):
+            self.account.tenant = self.tenant  # known from here on
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if not response.streaming:
+            code = response.code if isinstance(response, Problem) else ""
+            self.account.close(response.status_code, code)
+        return response
+
+
+class VoiceView(RecordingView):
+    """A spoken question in, a spoken answer out."""
+
+    renderer_classes = TURN_RENDERERS
+    account: Account
 
     def post(self, request: Request) -> HttpResponseBase:
         question = Question(data=request.data)
@@ -116,18 +140,17 @@ class VoiceView(ApiView):
         started = time.monotonic()
         utterance = decode(asked["audio"].file, max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
         self.account.decoded_s = time.monotonic() - started
-        remembering = self._remembering(request, asked["cache"])
+        remembering = self.remembering and not self._cache_off(request, asked["cache"])
         turn = self.account.take(utterance, remembering=remembering, **wishes)
         if encoder is None:
             return self._whole(request, take(turn))
         return self._streamed(request, turn, encoder(request, self.account.decoded_s))
 
-    def _remembering(self, request: Request, cache: str) -> bool:
-        """Unless the client wants nothing to be kept, nor from what was kept."""
+    def _cache_off(self, request: Request, cache: str) -> bool:
+        """Whether the form, or the address, says so."""
         wishes = Wishes(data=request.query_params.dict())
         wishes.is_valid(raise_exception=True)
-        no_store = "no-store" in request.headers.get("Cache-Control", "").lower()
-        return not (no_store or "off" in (cache, wishes.validated_data["cache"]))
+        return "off" in (cache, wishes.validated_data["cache"])
 
     def _encoder(self, request: Request, stream: bool) -> type[Encoder] | None:
         """Of the answer, when it is to be sent while it is made."""
@@ -168,7 +191,8 @@ class VoiceView(ApiView):
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
     ) -> StreamingHttpResponse:
-        body = streaming.body(request._request, self._chunks(request, turn, encoder))
+        told = followed(_encoded(turn, encoder), self.account, request, encoder.failure)
+        body = streaming.body(request._request, told)
         return StreamingHttpResponse(
             body,
             content_type=encoder.content_type,
@@ -182,40 +206,11 @@ class VoiceView(ApiView):
             },
         )
 
-    def _chunks(
-        self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
-    ) -> Generator[bytes, None, None]:
-        """The turn as ``encoder`` writes it, and the end of its account."""
-        begun = False
-        with closing(turn):
-            try:
-                for event in turn:
-                    chunk = encoder.encode(event)
-                    begun = begun or bool(chunk)
-                    yield chunk
-            except GeneratorExit:
-                self.account.close(CLIENT_GONE, "client_gone")
-                raise
-            except Exception as exc:
-                if not begun:
-                    raise  # to be answered as if nothing were streamed
-                problem = failure(exc, request)
-                self.account.close(200, problem.code)
-                last = encoder.failure(problem)
-                if last is None:
-                    raise
-                yield last
-            else:
-                self.account.close(200)
 
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        if not response.streaming:
-            code = response.code if isinstance(response, Problem) else ""
-            self.account.close(response.status_code, code)
-        return response
+def _encoded(turn: Generator[Event, None, None], encoder: Encoder) -> Generator[bytes, None, None]:
+    with closing(turn):
+        for event in turn:
+            yield encoder.encode(event)
 
 
 class SpeechView(ApiView):

@@ -31,6 +31,9 @@ DONE, ABANDONED, BUG = "done", "abandoned", "internal_error"
 TURNS = Counter(
     "voicebot_turns", "Turns: done, abandoned by the client, or the error's code", ["outcome"]
 )
+PARTS = Counter(
+    "voicebot_parts", "Transcripts and speech asked for without a turn", ["kind", "outcome"]
+)
 STAGES = Histogram(
     "voicebot_turn_stage_seconds", "Time of a turn's stages", ["stage"], buckets=BUCKETS_S
 )

@@ -8,11 +8,12 @@ admin.site.site_header = admin.site.site_title = "voicebot"
 urlpatterns = [
     path("", include("web.urls")),
     path("api/", include("api.urls")),
+    path("v1/", include("api.openai.urls")),
     path("admin/", admin.site.urls),
     path("metrics", MetricsView.as_view(), name="metrics"),  # where scrapers look
 ]
 
-# Outside the API's own views, too, whoever asked /api/ is answered in JSON.
+# Outside the API's own views, too, whoever asked /api/ or /v1/ is answered in JSON.
 handler400 = "api.exceptions.bad_request"
 handler403 = "api.exceptions.permission_denied"
 handler404 = "api.exceptions.not_found"

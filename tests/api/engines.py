@@ -78,3 +78,9 @@ class Endless(LanguageModel):
                 yield self._delta
         finally:
             self.stopped.set()
+
+
+class DeafToEnglish(fake.Fake):
+    """It cannot translate."""
+
+    translates = False
