@@ -13,6 +13,9 @@ PROFILE := $(or $(VOICEBOT_PROFILE),$(shell sed -n 's/^ *VOICEBOT_PROFILE *= *//
 HOST ?= $(or $(VOICEBOT_HOST),$(shell sed -n 's/^ *VOICEBOT_HOST *= *//p' .env 2>/dev/null),127.0.0.1)
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
+# Tests of what is kept in rows, which must do so in PostgreSQL too.
+ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
+
 .PHONY: run admin cluster test test-cluster check format unit eval bench torture messages clean help
 
 run: $(PACKAGES)  ## set up and serve
@@ -38,7 +41,8 @@ test: check  ## lint, types and every test, the real engines' included
 
 test-cluster: export VOICEBOT_TEST_CLUSTER := 1
 test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it
-	.venv-cluster/bin/pytest tests/cluster
+	.venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/pytest --reuse-db tests/cluster
+	.venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/pytest --reuse-db $(ROWS) -W ignore::pytest.PytestUnraisableExceptionWarning
 
 check: .venv/dev  ## lint and types
 	$(BIN)/ruff check .
@@ -94,10 +98,10 @@ help:
 	@$(BIN)/python -m pip install --quiet -r $< -c requirements.txt
 	@touch $@
 
-.venv-cluster/dev: requirements-ray.txt requirements-dev.txt requirements.txt
+.venv-cluster/dev: requirements-ray.txt requirements-cluster-dev.txt requirements-dev.txt requirements.txt
 	@echo "Installing packages of the cluster and its tests: this takes a while …"
 	@$(PYTHON) -m venv .venv-cluster
-	@.venv-cluster/bin/pip install --quiet -r requirements-dev.txt -r requirements-ray.txt
+	@.venv-cluster/bin/pip install --quiet -r requirements-dev.txt -r requirements-ray.txt -r requirements-cluster-dev.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/all

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from django.conf import settings
-from filelock import FileLock
 
 from cache import keys
-from files import atomic
+from files import atomic, locks
 
 logger = logging.getLogger(__name__)
 
@@ -69,17 +69,15 @@ def delete(key: str) -> None:
         logger.warning("Cached speech cannot be deleted: %s", exc)
 
 
-def lock(key: str, timeout_s: float) -> FileLock:
-    """Held by one at a time, across threads and processes; a context manager.
+def lock(key: str, timeout_s: float) -> AbstractContextManager[None]:
+    """Held by one at a time: see ``files.locks``.
 
     Keys share 256 locks, so that they need no cleaning up.
 
-    :raises OSError: here or on entering: the file system refuses.
-    :raises filelock.Timeout: on entering; it is an ``OSError``, too.
+    :raises OSError: on entering: they cannot be locked.
+    :raises TimeoutError: on entering; it is an ``OSError``, too.
     """
-    directory = root() / ".locks"
-    directory.mkdir(parents=True, exist_ok=True)
-    return FileLock(directory / f"{key[:2]}.lock", timeout=timeout_s)
+    return locks.held(root() / ".locks" / f"{key[:2]}.lock", timeout_s)
 
 
 def stored() -> Iterator[Path]:

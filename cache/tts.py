@@ -13,7 +13,6 @@ from math import ceil
 from django.conf import settings
 from django.db import Error
 from django.utils.translation import gettext as _
-from filelock import Timeout
 
 from cache import files
 from cache.keys import normalised, speech_key
@@ -134,7 +133,7 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
         with ExitStack() as stack:
             try:
                 stack.enter_context(files.lock(key, self._wait_s))
-            except Timeout as exc:  # an OSError as well, hence first
+            except TimeoutError as exc:  # an OSError as well, hence first
                 raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
             except OSError as exc:
                 logger.warning("The speech cache cannot be locked: %s", exc)

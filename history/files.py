@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
-from filelock import FileLock
 
-from files import atomic
+from files import atomic, locks
 
 logger = logging.getLogger(__name__)
 
@@ -83,13 +83,9 @@ def leftovers() -> Iterator[Path]:
     return atomic.leftovers(_aside())
 
 
-def lock(name: str, timeout_s: float) -> FileLock:
-    """Held by one at a time, across threads and processes; a context manager.
+def lock(name: str, timeout_s: float) -> AbstractContextManager[None]:
+    """Held by one at a time: see ``files.locks``.
 
-    It may be released by another thread than the one that took it. Its file goes with it.
-
-    :raises filelock.Timeout: on entering.
+    :raises TimeoutError: on entering.
     """
-    directory = root() / ".locks"
-    directory.mkdir(parents=True, exist_ok=True)
-    return FileLock(directory / f"{name}.lock", timeout=timeout_s, thread_local=False)
+    return locks.held(root() / ".locks" / f"{name}.lock", timeout_s)

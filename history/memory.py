@@ -8,7 +8,6 @@ from math import ceil
 from typing import Final
 
 from django.db.models import F
-from filelock import Timeout
 
 from history import files
 from history.errors import ConversationBusy, ConversationNotFound
@@ -33,7 +32,7 @@ def taking(conversation: Conversation) -> Iterator[int]:
     try:
         with files.lock(conversation.pk.hex, WAIT_S):
             yield number(conversation)
-    except Timeout as exc:
+    except TimeoutError as exc:
         raise ConversationBusy(retry_after_s=ceil(WAIT_S)) from exc
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
 from pytest_django import Settings
 
 from pipeline.engines import Engines, engines
@@ -21,6 +22,13 @@ SPEECH = Path(os.environ.get("VOICEBOT_TEST_SPEECH", ROOT.parent / "shared" / "s
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test-cluster` runs some tests on PostgreSQL."""
+    for item in items:
+        if connection.vendor != "sqlite" and item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skip(reason="the database is another"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,8 @@ for name in [name for name in os.environ if name.startswith("VOICEBOT_") and "TE
 # A process that a test starts shares its data.
 DATA_DIR = Path(os.environ.get("VOICEBOT_TEST_DATA") or tempfile.mkdtemp(prefix="voicebot-tests-"))
 os.environ |= {"VOICEBOT_DATA_DIR": str(DATA_DIR), "VOICEBOT_ENV_FILE": os.devnull}
+if "VOICEBOT_TEST_DATABASE_URL" in os.environ:  # as tests.cluster.postgresql sets it
+    os.environ["VOICEBOT_DATABASE_URL"] = os.environ["VOICEBOT_TEST_DATABASE_URL"]
 
 from voicebot.settings import *  # noqa: E402, F403
 from voicebot.settings import BASE_DIR, DATABASES  # noqa: E402
@@ -30,5 +32,10 @@ ENGINES = {
 }
 LANGUAGE_CODE = "en"  # tests read the source strings; translations have tests of their own
 # A file, as in production: in memory, threads would share one connection's locks.
-DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+if "sqlite3" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+else:
+    # The transaction around a test outlives the requests in it.
+    del DATABASES["default"]["OPTIONS"]["pool"]
+    DATABASES["default"]["CONN_MAX_AGE"] = None
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -54,6 +55,35 @@ def choice(name: str, default: str, valid: Collection[str]) -> str:
 def names(name: str, default: str) -> list[str]:
     """A comma-separated list."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def database(name: str) -> dict[str, Any] | None:
+    """A URL of a PostgreSQL, as an entry of Django's ``DATABASES``; None where there is none.
+
+    It is never shown, as it may hold a password. Its query is for libpq: ``?sslmode=verify-full``.
+    """
+    value = text(name)
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        port = parts.port or ""
+        options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is not a URL.") from None
+    database = unquote(parts.path.removeprefix("/"))
+    if parts.scheme not in {"postgresql", "postgres"} or not database or parts.fragment:
+        raise ImproperlyConfigured(f"{name} is not like postgresql://user:password@host:5432/name.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": database,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        # The folder of a socket can be no host of a URL.
+        "HOST": options.pop("host", unquote(parts.hostname or "")),
+        "PORT": port,
+        "OPTIONS": options,
+    }
 
 
 def mapping(name: str) -> dict[str, Any]:

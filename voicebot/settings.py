@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": VOICEBOT_DATA_DIR / "db.sqlite3",
@@ -195,6 +196,15 @@ DATABASES = {
         },
     },
 }
+if postgresql := env.database("VOICEBOT_DATABASE_URL"):
+    if not (find_spec("psycopg") and find_spec("psycopg_pool")):
+        raise ImproperlyConfigured(
+            "VOICEBOT_DATABASE_URL needs packages: pip install -r requirements-ray.txt"
+        )
+    # Threads come and go with the requests; connections stay, and are looked at before use.
+    pool = {"min_size": 1, "max_size": 20, "timeout": 10}
+    postgresql["OPTIONS"]["pool"] = pool
+    DATABASES["default"] = {**postgresql, "CONN_HEALTH_CHECKS": True}
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
     "default": {"BACKEND": LOCMEM},

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.api.http import send
 from tests.conftest import ROOT
 
@@ -23,6 +25,7 @@ def start(tmp_path: Path, settings: str, *options: str) -> subprocess.Popen[str]
     )
 
 
+@pytest.mark.sqlite
 def test_it_migrates_and_serves(tmp_path: Path) -> None:
     server = start(tmp_path, "tests.settings", "--noreload")
     try:

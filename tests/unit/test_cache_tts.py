@@ -229,6 +229,7 @@ def test_a_file_that_cannot_be_replaced(
     assert_uncached(tts, "Bonjour.")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_table(tts: CachedTextToSpeech, warnings: pytest.LogCaptureFixture) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE cache_cachedspeech RENAME TO elsewhere")
@@ -238,6 +239,7 @@ def test_no_table(tts: CachedTextToSpeech, warnings: pytest.LogCaptureFixture) -
     assert say(tts, "Bonjour.").cache == "miss"
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("refused", ["UPDATE", "DELETE"])
 def test_a_refusal_leaves_the_transaction_around_it_usable(
     tts: CachedTextToSpeech,
@@ -260,6 +262,7 @@ def test_a_refusal_leaves_the_transaction_around_it_usable(
     assert [file.stem for file in files.stored()] == [kept.key]
 
 
+@pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_locked_database(tts: CachedTextToSpeech, warnings: pytest.LogCaptureFixture) -> None:
     key = say(tts, "Bonjour.").key

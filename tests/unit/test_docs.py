@@ -266,13 +266,19 @@ def test_links(document: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-dev.txt", "requirements-ray.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-ray.txt",
+        "requirements-cluster-dev.txt",
+    ],
 )
 def test_requirements_are_pinned(name: str) -> None:
     lines = [line for line in text(name).splitlines() if line and not line.startswith(("#", "-r"))]
     assert lines
     assert [
-        line for line in lines if not re.match(r"[\w-]+(?:\[\w+\])?==[\w.]+(?: +#|$)", line)
+        line for line in lines if not re.match(r"[\w-]+(?:\[[\w,]+\])?==[\w.]+(?: +#|$)", line)
     ] == []
 
 

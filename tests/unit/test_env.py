@@ -211,3 +211,51 @@ def test_keys_are_needed_once_others_can_ask(
     tmp_path: Path, variables: dict[str, str], keys: str
 ) -> None:
     assert python(PRINT_KEYS, tmp_path, **variables).communicate() == (f"{keys}\n", "")
+
+
+# --- the URL of a database ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "postgresql://bot:p%40ss@db.example.org:5433/voice?sslmode=verify-full",
+            ("voice", "bot", "p@ss", "db.example.org", 5433, {"sslmode": "verify-full"}),
+        ),
+        ("postgres:///voice?host=/run/postgresql", ("voice", "", "", "/run/postgresql", "", {})),
+    ],
+)
+def test_a_database_is_a_url(
+    monkeypatch: pytest.MonkeyPatch, url: str, expected: tuple[object, ...]
+) -> None:
+    monkeypatch.setenv("NAME", url)
+    entry = env.database("NAME")
+    assert entry is not None
+    names = ("NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
+    assert tuple(entry[name] for name in names) == expected
+    assert entry["ENGINE"] == "django.db.backends.postgresql"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secret",
+        "mysql://bot:secret@host/voice",
+        "postgresql://bot:secret@host/",
+        "postgresql://h:secret/x",
+        "postgresql://h/x?secret",
+    ],
+)
+def test_what_is_no_database_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("NAME", url)
+    with pytest.raises(ImproperlyConfigured, match="NAME is not") as caught:
+        env.database("NAME")
+    assert "secret" not in str(caught.value)
+
+
+def test_no_database_named_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAME", "")
+    assert env.database("NAME") is None

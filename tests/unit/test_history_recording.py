@@ -254,6 +254,7 @@ def read_only() -> Iterator[None]:
         cursor.execute("PRAGMA query_only = 0")
 
 
+@pytest.mark.sqlite
 def test_a_database_that_fails_costs_nobody_the_answer(
     read_only: None, caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:

@@ -159,6 +159,7 @@ def test_many(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 # --- at once -----------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite
 def test_deleting_a_conversation_leaves_nothing_on_the_disk(all_kept: None, data_dir: Path) -> None:
     other = converse(new(), "Autre question ?", "Autre réponse.")
     conversation = new()
