@@ -86,3 +86,10 @@ def test_long_speech_is_heard_in_pieces(embedded: Engines) -> None:
     times = [time for segment in transcript.segments for time in (segment.start, segment.end)]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(audio.duration - 0.5, abs=1.0)
+
+
+def test_a_language_that_is_not_sure_is_the_default_one(embedded: Engines) -> None:
+    [italie] = [r for r in recordings("questions") if r.name == "q02.wav"]  # Spanish, with 0.47
+    assert embedded.stt.transcribe(italie.audio).language == "fr"
+    pieces = [s.audio for s in embedded.tts.synthesize("What time is it?", language="en")]
+    assert embedded.stt.transcribe(pieces[0]).language == "en"
