@@ -39,6 +39,7 @@ from files.ranges import ranged_response
 from pipeline import provenance, tenants
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
+from pipeline.stt.base import Transcript
 from pipeline.turn import Event, Turn, take
 
 FILENAME = {"Content-Disposition": 'inline; filename="answer.wav"'}
@@ -76,6 +77,31 @@ class ApiView(APIView):
     def perform_authentication(self, request: Request) -> None:
         super().perform_authentication(request)
         tenants.become(self.tenant)
+
+
+def turn_headers(turn: Turn, decoded_s: float) -> dict[str, str]:
+    """What is told of a turn that was taken, besides its answer."""
+    return {
+        "X-Transcript": headers.encoded(turn.transcript.text),
+        "X-Reply": headers.encoded(turn.reply),
+        "X-Cache": headers.per_stage(provenance.caches(turn)),
+        "X-Outbound": headers.per_stage(provenance.outbound(turn, engines)),
+        "X-Speech-Engine": ", ".join(provenance.speakers(turn)),
+        "Content-Language": turn.transcript.language,
+        "Server-Timing": headers.server_timing(times_json(turn.times, decoded_s)),
+        "Cache-Control": "no-store",
+    }
+
+
+def stream_headers(transcript: Transcript) -> dict[str, str]:
+    """What is told of a turn that is still being taken."""
+    return {
+        "X-Transcript": headers.encoded(transcript.text),
+        "X-Outbound": headers.per_stage({role: e.outbound for role, e in engines}),
+        "Content-Language": transcript.language,
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",  # nginx would keep it to itself until it is complete
+    }
 
 
 class IndexView(ApiView):
@@ -175,17 +201,7 @@ class VoiceView(RecordingView):
             body, filename = turn_json(request, turn, decoded_s), {}
         return Response(
             body,
-            headers={
-                "X-Transcript": headers.encoded(turn.transcript.text),
-                "X-Reply": headers.encoded(turn.reply),
-                "X-Cache": headers.per_stage(provenance.caches(turn)),
-                "X-Outbound": headers.per_stage(provenance.outbound(turn, engines)),
-                "X-Speech-Engine": ", ".join(provenance.speakers(turn)),
-                "Content-Language": turn.transcript.language,
-                "Server-Timing": headers.server_timing(times_json(turn.times, decoded_s)),
-                "Cache-Control": "no-store",
-                **filename,
-            },
+            headers={**turn_headers(turn, decoded_s), **filename},
         )
 
     def _streamed(
@@ -197,11 +213,7 @@ class VoiceView(RecordingView):
             body,
             content_type=encoder.content_type,
             headers={
-                "X-Transcript": headers.encoded(encoder.transcript.text),
-                "X-Outbound": headers.per_stage({role: e.outbound for role, e in engines}),
-                "Content-Language": encoder.transcript.language,
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",  # nginx would keep it to itself until it is complete
+                **stream_headers(encoder.transcript),
                 **(FILENAME if isinstance(encoder, Wav) else {}),
             },
         )

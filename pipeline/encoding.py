@@ -8,7 +8,7 @@ fraction of a second of it, for their next piece.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -17,7 +17,7 @@ import av
 import numpy as np
 from av.audio import AudioStream
 
-from pipeline.audio import Audio, open_wav
+from pipeline.audio import Audio, open_wav, to_wav
 
 SAMPLE_RATE: Final = 24_000
 """In Hz; OpenAI's, whose clients take plain PCM for granted at this rate."""
@@ -147,3 +147,10 @@ def encoded(pieces: Iterable[Audio], name: str) -> Generator[bytes, None, None]:
     for piece in pieces:
         yield format.feed(piece)
     yield format.finish()
+
+
+def whole(pieces: Sequence[Audio], name: str) -> bytes:
+    """``pieces`` in the format ``name``, when all of them are there: a WAV knows its length."""
+    if name == "wav":
+        return to_wav(piece.resampled(SAMPLE_RATE) for piece in pieces)
+    return b"".join(encoded(pieces, name))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -28,6 +28,8 @@ from pipeline.tts.base import Speech
 T = TypeVar("T")
 R = TypeVar("R")
 Stage = Literal["stt", "llm", "tts"]
+ChooseVoice = Callable[[str | None], str | None]
+"""Language, where it is known → id of a voice that speaks it."""
 
 
 @dataclass(slots=True)
@@ -124,10 +126,11 @@ def events(
     engines: Engines,
     *,
     language: str | None = None,
-    voice: str | None = None,
+    voice: str | ChooseVoice | None = None,
     speed: float = 1.0,
     history: Sequence[Message] = (),
     instructions: str = "",
+    beside: str = "",
     sampling: Sampling = AS_EVER,
     reply: str | None = None,
     eager: bool = False,
@@ -136,13 +139,15 @@ def events(
     """Take a turn, event by event; closing the generator stops its work.
 
     ``said`` is an utterance, or the transcript of one that was heard before; ``reply`` is given
-    when it was written before. ``language`` None detects it.
+    when it was written before. ``language`` None detects it; ``voice`` may then be what chooses one
+    once it is known.
 
     A reply is written in a thread of its own, so the speech of the first sentence is being made
     while the rest is still being thought of. ``eager`` is for speech that is heard while it is
     made: it begins with the first clause, see ``sentences``. ``aloud`` False only writes it.
 
-    ``instructions`` are what the assistant is told besides, ``sampling`` how it is to write.
+    ``instructions`` are what the assistant is told besides, ``sampling`` how it is to write;
+    ``beside`` is what was written in the same breath, before what was said.
 
     :raises PipelineError: see its tree.
     """
@@ -173,19 +178,24 @@ def events(
         nonlocal usage
         usage = yield from times.over("llm", engines.llm.reply(asked, sampling))
 
-    if aloud and (voice is not None or language is not None):
-        engines.tts.choose_voice(voice, language)  # fail before the work, not after it
+    def speaker_of(language: str | None) -> str:
+        chosen = voice(language) if callable(voice) else voice
+        return engines.tts.choose_voice(chosen, language).id
+
+    if aloud and (isinstance(voice, str) or language is not None):
+        speaker_of(language)  # fail before the work, not after it
     if isinstance(said, Transcript):
         transcript = said
     else:
         with times.measure("stt"):
             transcript = engines.stt.transcribe(said, language=language)
-    speaker = engines.tts.choose_voice(voice, transcript.language).id if aloud else ""
+    speaker = speaker_of(transcript.language) if aloud else ""
     yield Heard(transcript)
 
     asked_at = elapsed()
     if reply is None:
-        asked = prompts.messages(transcript.text, transcript.language, history, instructions)
+        question = f"{beside}\n{transcript.text}".strip()
+        asked = prompts.messages(question, transcript.language, history, instructions)
         source = write()
     else:
         source = (delta for delta in [reply])

@@ -6,19 +6,18 @@ import time
 from base64 import b64encode
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any, Literal
+from typing import Literal
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import streaming
 from api.exceptions import Problem
 from api.openai import events, transcripts, voices
+from api.openai.bodies import JsonBody
 from api.openai.listing import model_ids, model_of
 from api.openai.serializers import RecordingForm, TextBody
 from api.serializers import voice_json
@@ -37,14 +36,6 @@ STREAMED = {**NO_STORE, "X-Accel-Buffering": "no"}
 
 NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 """Voices do not count in tokens; clients want some."""
-
-
-class JsonBody(JSONParser):
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().parse(*args, **kwargs)
-        except RecursionError as exc:
-            raise ParseError from exc
 
 
 class PartView(RecordingView):

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from api.exceptions import UploadTooLarge
+from api.openai.completions import ENCODINGS
+from api.openai.messages import MessageSerializer
 from api.serializers import DETECTED, primary_language
 from pipeline.encoding import MEDIA_TYPES
 from pipeline.tts.base import MAX_SPEED, MIN_SPEED
@@ -87,3 +89,67 @@ class TextBody(Asked):
     response_format = serializers.ChoiceField(list(MEDIA_TYPES), default="mp3")
     stream_format = serializers.ChoiceField(["audio", "sse"], default="audio")
     speed = serializers.FloatField(min_value=MIN_SPEED, max_value=MAX_SPEED, default=1.0)
+
+
+class AudioWish(serializers.Serializer[None]):
+    """How a reply is to be said."""
+
+    voice = VoiceField(allow_blank=True, allow_null=True, default="")
+    format = serializers.ChoiceField(list(ENCODINGS), default="wav")
+
+
+class StreamWish(serializers.Serializer[None]):
+    include_usage = serializers.BooleanField(default=False)
+
+
+class TextsField(serializers.ListField):
+    """One text, or several."""
+
+    child = serializers.CharField(trim_whitespace=False)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        texts: list[str] = super().to_internal_value([data] if isinstance(data, str) else data)
+        return texts
+
+
+class ChatBody(Asked):
+    """A chat, the last message of which is to be replied to."""
+
+    messages = MessageSerializer(many=True, allow_empty=False)
+    modalities = serializers.ListField(
+        child=serializers.ChoiceField(["text", "audio"]), allow_null=True, default=None
+    )
+    audio = AudioWish(allow_null=True, default=None)
+    stream = serializers.BooleanField(allow_null=True, default=False)
+    stream_options = StreamWish(allow_null=True, default=None)
+    max_completion_tokens = serializers.IntegerField(min_value=1, allow_null=True, default=None)
+    max_tokens = serializers.IntegerField(min_value=1, allow_null=True, default=None)
+    temperature = serializers.FloatField(min_value=0, max_value=2, allow_null=True, default=None)
+    top_p = serializers.FloatField(min_value=0, max_value=1, allow_null=True, default=None)
+    stop = TextsField(max_length=16, allow_null=True, default=None)
+    n = serializers.IntegerField(min_value=1, max_value=1, allow_null=True, default=1)
+    # Refused where it cannot be done, rather than done otherwise.
+    response_format = serializers.JSONField(allow_null=True, default=None)
+    tool_choice = serializers.JSONField(allow_null=True, default=None)
+
+    def validate_response_format(self, wanted: Any) -> Any:
+        if wanted is not None and wanted != {"type": "text"}:
+            text = _("Replies are plain text: they cannot be made to follow a format.")
+            raise serializers.ValidationError(text, "unsupported")
+        return wanted
+
+    def validate_tool_choice(self, wanted: Any) -> Any:
+        if wanted not in (None, "none", "auto"):
+            text = _("No tool is ever called here.")
+            raise serializers.ValidationError(text, "unsupported")
+        return wanted
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Null is what was not given."""
+        return {
+            **attrs,
+            "modalities": attrs["modalities"] or ["text"],
+            "audio": attrs["audio"] or {"voice": "", "format": "wav"},
+            "stream_options": attrs["stream_options"] or {"include_usage": False},
+            "stop": attrs["stop"] or [],
+        }

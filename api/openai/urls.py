@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api.openai import audio, models
+from api.openai import audio, chat, models
 from api.urls import both_ways
 
 app_name = "openai"
@@ -10,6 +10,7 @@ app_name = "openai"
 urlpatterns = [
     *both_ways("models", models.ModelsView, "models"),
     path("models/<path:name>", models.ModelView.as_view(), name="model"),
+    *both_ways("chat/completions", chat.ChatView, "chat"),
     *both_ways("audio/transcriptions", audio.TranscriptionsView, "transcriptions"),
     *both_ways("audio/translations", audio.TranslationsView, "translations"),
     *both_ways("audio/speech", audio.SpeechView, "speech"),
