@@ -170,15 +170,19 @@ def _first_wrong(detail: Any, path: str) -> tuple[str, drf.ErrorDetail]:
     if isinstance(detail, drf.ErrorDetail):
         return path, detail
     if isinstance(detail, dict):
-        steps = ((f"[{at}]" if isinstance(at, int) else f".{at}") for at in detail)
-        inner = zip(steps, detail.values(), strict=True)
+        inner = zip(map(_step, detail), detail.values(), strict=True)
     elif isinstance(detail[0], drf.ErrorDetail):
         return path, detail[0]
     else:  # of a list; those that are right have nothing in their place
-        steps = (f"[{at}]" for at in range(len(detail)))
-        inner = zip(steps, detail, strict=True)
+        inner = zip(map(_step, range(len(detail))), detail, strict=True)
     step, wrong = next((step, wrong) for step, wrong in inner if wrong)
     return _first_wrong(wrong, path + step)
+
+
+def _step(at: int | str) -> str:
+    if at == api_settings.NON_FIELD_ERRORS_KEY:  # it is the whole that is wrong
+        return ""
+    return f"[{at}]" if isinstance(at, int) else f".{at}"
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | None:

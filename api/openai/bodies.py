@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
 
 
-class JsonBody(JSONParser):
-    """Whatever cannot be read is refused, however deep it is."""
+class JsonBody(BaseParser):
+    """JSON as large as an upload may be, in which recordings are base64.
 
-    def parse(self, *args: Any, **kwargs: Any) -> Any:
+    A ``JSONParser`` would be given no more than forms may have besides their files.
+    """
+
+    media_type = JSONParser.media_type
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
         try:
-            return super().parse(*args, **kwargs)
+            return JSONParser().parse(stream, media_type, parser_context)
         except RecursionError as exc:
             raise ParseError from exc

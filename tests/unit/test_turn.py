@@ -274,6 +274,25 @@ def test_closing_before_anything_was_done_does_nothing(engines: Engines) -> None
     assert cast("stt.Fake", engines.stt).heard == []
 
 
+def test_what_is_written_beside_goes_before_what_is_said(engines: Engines) -> None:
+    turn.take(turn.events(UTTERANCE, engines, beside="En anglais :"))
+    assert isinstance(engines.llm, llm.Fake)
+    assert engines.llm.asked[-1][-1].text == "En anglais :\nQuelle heure est-il ?"
+
+
+def test_a_voice_may_be_chosen_once_the_language_is_heard() -> None:
+    engines = engines_of(stt=HearsEnglish)
+    asked: list[str | None] = []
+
+    def choose(language: str | None) -> str:
+        asked.append(language)
+        return {"fr": "claire", "en": "low"}[language or "fr"]
+
+    taken = turn.take(turn.events(UTTERANCE, engines, voice=choose))
+    assert {speech.voice for speech in taken.speeches} == {"low"}
+    assert asked == ["en"]
+
+
 def test_what_was_said_before_is_told() -> None:
     engines = engines_of()
     history = [Message("user", "Je m'appelle Alice."), Message("assistant", "Bonjour, Alice.")]
