@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,8 @@ import torch
 
 BLOOM = {"vocab_size": 250_880, "hidden_size": 1536, "n_layer": 24, "n_head": 16}
 WORDS = 250_680  # the tokenizer's; the rest of the vocabulary is never used
+READ = 4_000  # of them are learnt
+FRENCH = Path(__file__).resolve().parent.parent / "README.fr.md"
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
 
 QUESTION = " Quelle est la capitale de l'Italie ?"
@@ -44,14 +46,28 @@ def bloomz(folder: Path) -> None:
 
 
 def syllables() -> dict[str, Any]:
-    """A `tokenizer.json` that reads bytes and writes syllables; split into words as BLOOM's."""
-    from tokenizers.pre_tokenizers import ByteLevel
+    """A `tokenizer.json` that writes syllables; split into words as BLOOM's.
 
-    merges = ["e s", "Ġ d"]  # llama.cpp refuses to do with none
-    words = [*SPECIAL, *sorted(ByteLevel.alphabet()), *(m.replace(" ", "") for m in merges)]
+    It reads French as BLOOM does, some three letters a token, as it learns from our own: how long a
+    prompt is decides how long every token of the reply takes.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+    from tokenizers.trainers import BpeTrainer
+
+    learning = Tokenizer(BPE())
+    learning.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    trainer = BpeTrainer(vocab_size=READ, show_progress=False)
+    learning.train([str(FRENCH)], trainer)
+    merges = json.loads(learning.to_str())["model"]["merges"]
+    words = [*SPECIAL, *sorted(ByteLevel.alphabet())]
+    words += dict.fromkeys("".join(merge) for merge in merges)
     parts = [consonant + vowel for consonant in "bcdfglmnprstv" for vowel in "aeiou"]
     made = ("".join(word) for length in (2, 3) for word in product(parts, repeat=length))
-    words += [f"Ġ{word}" for word, _room in zip(made, range(WORDS - len(words)), strict=False)]
+    known = set(words)
+    new = (word for word in (f"Ġ{syllable}" for syllable in made) if word not in known)
+    words += islice(new, WORDS - len(words))
     split = {
         "type": "Split",
         "pattern": {"Regex": r" ?[^(\s|[.,!?…。，、।۔،])]+"},
