@@ -50,9 +50,7 @@ class LetIn(BasePermission):
             return True
         if not let_in(request):
             raise KeyNeeded
-        scope = getattr(view, "scope", "")
-        if isinstance(request.auth, ApiKey) and scope and scope not in request.auth.scopes:
-            raise ScopeMissing(scope)
+        check_scope(request, getattr(view, "scope", ""))
         return True
 
 
@@ -93,3 +91,9 @@ def is_here(request: Request) -> bool:
         ours = bool(urlsplit(origin).netloc == request.get_host())
         return ours or origin in settings.CORS_ALLOWED_ORIGINS
     return meta.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")
+
+
+def check_scope(request: Request, scope: str) -> None:
+    """:raises ScopeMissing: the key, if there is one, is not for ``scope``; empty is any."""
+    if isinstance(request.auth, ApiKey) and scope and scope not in request.auth.scopes:
+        raise ScopeMissing(scope)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from api.exceptions import Problem
 from api.serializers import sentence_json, transcript_json, turn_json
+from history.recording import Recording
 from pipeline.audio import Audio, open_wav, to_wav
 from pipeline.stt.base import Transcript
 from pipeline.turn import Done, Event, Heard, ReplyDelta, Spoken
@@ -21,10 +22,9 @@ class Encoder(ABC):
 
     transcript: Transcript  # known once the first bytes are
 
-    def __init__(self, request: Request, decoded_s: float) -> None:
-        """``decoded_s``: what it took to decode the question, in seconds."""
+    def __init__(self, request: Request, account: Recording) -> None:
         self.request = request
-        self.decoded_s = decoded_s
+        self.account = account
 
     @property
     @abstractmethod
@@ -110,7 +110,7 @@ class Events(Encoder):
                 speech = sentence_json(self.request, event.speech)
                 return _sent("speech", {**speech, "audio": b64encode(wav).decode("ascii")})
             case Done():
-                return _sent("done", turn_json(self.request, event.turn, self.decoded_s))
+                return _sent("done", turn_json(self.request, self.account))
 
     def failure(self, problem: Problem) -> bytes:
         body = json.loads(problem.content)

@@ -25,6 +25,7 @@ from rest_framework.settings import api_settings
 
 from api.middleware import META
 from api.openai.errors import in_openais_shape, is_openais
+from history.errors import ConversationBusy, ConversationNotFound, NotKept, TurnNotFound
 from pipeline import errors
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ STATUSES: Mapping[type[errors.PipelineError], int] = {
     errors.EngineUnavailable: 503,
     errors.EngineBusy: 503,
     errors.EngineTimeout: 504,
+    ConversationNotFound: 404,
+    TurnNotFound: 404,
+    ConversationBusy: 409,
+    NotKept: 409,
 }
 """An error without an entry has its base class's: UnknownVoice is an InputError, hence 400."""
 
@@ -104,6 +109,12 @@ class SpeechNotFound(drf.APIException):
     default_detail = gettext_lazy("This speech is not kept any more.")
 
 
+class UtteranceNotFound(drf.APIException):
+    status_code = 404
+    default_code = "utterance_not_found"
+    default_detail = gettext_lazy("This utterance is not kept.")
+
+
 class RangeNotSatisfiable(drf.APIException):
     status_code = 416
     default_code = "range_not_satisfiable"
@@ -130,8 +141,7 @@ class Problem(JsonResponse):
         if isinstance(error, errors.PipelineError):
             status = _of_class(STATUSES, error)
             body: dict[str, Any] = {"detail": error.message, "code": error.code}
-            if isinstance(error, errors.EngineBusy):
-                wait_s = error.retry_after_s
+            wait_s = getattr(error, "retry_after_s", None)
         else:
             status = error.status_code
             body, param = _explained(error)

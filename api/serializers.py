@@ -15,11 +15,14 @@ from rest_framework.reverse import reverse
 
 from api.exceptions import UploadTooLarge
 from api.middleware import META
+from history import models as history
+from history.models import Conversation
+from history.recording import Recording
 from pipeline import provenance
 from pipeline.engines import engines
 from pipeline.stt.base import Transcript
 from pipeline.tts.base import MAX_SPEED, MIN_SPEED, Speech, Voice
-from pipeline.turn import Times, Turn
+from pipeline.turn import Times
 
 DETECTED = "auto"
 
@@ -53,6 +56,7 @@ class Question(Wishes):
             "empty": _("The recording is empty."),
         }
     )
+    conversation = serializers.CharField(allow_blank=True, default="")
     language = serializers.CharField(allow_blank=True, default="")
     voice = serializers.CharField(allow_blank=True, default="")
     speed = serializers.FloatField(min_value=MIN_SPEED, max_value=MAX_SPEED, default=1.0)
@@ -63,14 +67,29 @@ class Question(Wishes):
         return audio
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """``voice`` None is the default one, ``language`` None is to be detected."""
-        voice = attrs["voice"] or None
-        language = primary_language(attrs["language"])
+        """``voice`` None is the default one, ``language`` None is to be detected.
+
+        A conversation, of those of the ``tenant`` in the context, has its own of both.
+
+        :raises ConversationNotFound: there is none of that id.
+        """
+        conversation = None
+        if attrs["conversation"]:
+            conversation = Conversation.objects.find(
+                attrs["conversation"], tenant=self.context.get("tenant", "")
+            )
+        voice = attrs["voice"] or (conversation and conversation.voice) or None
+        language = primary_language(attrs["language"]) or (conversation and conversation.language)
         if not language:
             language = (
                 engines.tts.choose_voice(voice).language if voice else settings.VOICEBOT_LANGUAGE
             )
-        return {**attrs, "voice": voice, "language": None if language == DETECTED else language}
+        return {
+            **attrs,
+            "conversation": conversation,
+            "voice": voice,
+            "language": None if language == DETECTED else language,
+        }
 
 
 def voice_json(voice: Voice) -> dict[str, Any]:
@@ -117,10 +136,26 @@ def transcript_json(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def turn_json(request: Request, turn: Turn, decoded_s: float) -> dict[str, Any]:
-    times = times_json(turn.times, decoded_s)
+def place_json(request: Request, row: history.Turn | None) -> dict[str, Any] | None:
+    """Where a turn is in its conversation; None when it is in none, or is not kept."""
+    if row is None or row.conversation_id is None:
+        return None
+    ids = {"pk": row.conversation_id, "turn": row.pk}
+    return {
+        "id": str(row.conversation_id),
+        "number": row.number,
+        "turn": reverse("api:turn", kwargs=ids, request=request),
+    }
+
+
+def turn_json(request: Request, account: Recording) -> dict[str, Any]:
+    """The complete turn of ``account``."""
+    turn = account.turn
+    assert turn is not None
+    times = times_json(turn.times, account.decoded_s)
     return {
         "id": request.META[META],
+        "conversation": place_json(request, account.row),
         "language": turn.transcript.language,
         "transcript": transcript_json(turn.transcript),
         "reply": turn.reply,

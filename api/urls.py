@@ -3,7 +3,7 @@ a redirect would lose the recording that came with the request."""
 
 from django.urls import URLPattern, path, register_converter
 
-from api import health, views
+from api import conversations, health, views
 from api.serializers import MAX_SENTENCES
 
 app_name = "api"
@@ -34,6 +34,22 @@ urlpatterns = [
     path("", views.IndexView.as_view(), name="index"),
     *both_ways("voice/", views.VoiceView, "voice"),
     *both_ways("voices/", views.VoicesView, "voices"),
+    *both_ways("conversations/", conversations.ConversationsView, "conversations"),
+    *both_ways("conversations/<uuid:pk>/", conversations.ConversationView, "conversation"),
+    *both_ways("conversations/<uuid:pk>/turns/<uuid:turn>/", conversations.KeptTurnView, "turn"),
+    *both_ways(
+        "conversations/<uuid:pk>/turns/<uuid:turn>/replay/", conversations.ReplayView, "replay"
+    ),
+    path(
+        "conversations/<uuid:pk>/turns/<uuid:turn>/utterance.wav",
+        conversations.UtteranceView.as_view(),
+        name="utterance",
+    ),
+    path(
+        "conversations/<uuid:pk>/turns/<uuid:turn>/speech.wav",
+        conversations.AnswerView.as_view(),
+        name="answer",
+    ),
     path("speech/<keys:keys>.wav", views.SpeechView.as_view(), name="speech"),
     *both_ways("health/live", health.LiveView, "live"),
     *both_ways("health/ready", health.ReadyView, "ready"),

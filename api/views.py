@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.http.request import MediaType
-from django.utils.cache import get_conditional_response
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from access.scopes import TALK
+from access.scopes import CONVERSATIONS, TALK
 from api import headers, streaming
+from api.authentication import check_scope
 from api.encoders import L16, Encoder, Events, Wav
-from api.exceptions import Problem, RangeNotSatisfiable, SpeechNotFound
+from api.exceptions import Problem, SpeechNotFound
 from api.limits import WholeUploads, check_declared
 from api.middleware import META
 from api.renderers import TURN_RENDERERS, Negotiation
@@ -33,9 +32,9 @@ from api.serializers import (
     turn_json,
     voice_json,
 )
+from api.sounds import wav_response
 from api.turns import Account, Part, followed
 from cache.models import CachedSpeech
-from files.ranges import ranged_response
 from pipeline import provenance, tenants
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
@@ -110,7 +109,7 @@ class IndexView(ApiView):
     scope = ""
 
     def get(self, request: Request) -> Response:
-        names = ("voice", "voices", "live", "ready")
+        names = ("voice", "voices", "conversations", "live", "ready")
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 
 
@@ -156,13 +155,17 @@ class VoiceView(RecordingView):
     account: Account
 
     def post(self, request: Request) -> HttpResponseBase:
-        question = Question(data=request.data)
+        question = Question(data=request.data, context={"tenant": self.tenant})
         question.is_valid(raise_exception=True)
         asked = question.validated_data
+        if asked["conversation"]:
+            check_scope(request, CONVERSATIONS)
         encoder = self._encoder(request, asked["stream"])
         wishes = {name: asked[name] for name in ("language", "voice", "speed")}
         wishes["eager"] = encoder is not None
-        self.account.begin(upload_bytes=asked["audio"].size, options=wishes)
+        self.account.begin(
+            conversation=asked["conversation"], upload_bytes=asked["audio"].size, options=wishes
+        )
         started = time.monotonic()
         utterance = decode(asked["audio"].file, max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
         self.account.decoded_s = time.monotonic() - started
@@ -170,7 +173,7 @@ class VoiceView(RecordingView):
         turn = self.account.take(utterance, remembering=remembering, **wishes)
         if encoder is None:
             return self._whole(request, take(turn))
-        return self._streamed(request, turn, encoder(request, self.account.decoded_s))
+        return self._streamed(request, turn, encoder(request, self.account))
 
     def _cache_off(self, request: Request, cache: str) -> bool:
         """Whether the form, or the address, says so."""
@@ -198,7 +201,7 @@ class VoiceView(RecordingView):
             body: object = to_wav(turn.audio)
             filename = FILENAME
         else:
-            body, filename = turn_json(request, turn, decoded_s), {}
+            body, filename = turn_json(request, self.account), {}
         return Response(
             body,
             headers={**turn_headers(turn, decoded_s), **filename},
@@ -236,17 +239,4 @@ class SpeechView(ApiView):
             raise SpeechNotFound
         # One sentence may have been spoken by an engine that stood in for that of another.
         wav = to_wav(sentence.resampled(audio[0].sample_rate) for sentence in audio)
-        response = ranged_response(
-            request._request, wav, content_type="audio/wav", etag=sha256(wav).hexdigest()
-        )
-        if response.status_code == 416:
-            refusal = Problem(RangeNotSatisfiable())
-            refusal["Content-Range"] = response["Content-Range"]
-            return refusal
-        # It says what somebody was told: no shared caches. And it may be corrected: asked for by
-        # its ETag, it is not sent twice, nor is a former one played.
-        response["Cache-Control"] = "private, no-cache"
-        return (
-            get_conditional_response(request._request, response["ETag"], response=response)
-            or response
-        )
+        return wav_response(request, wav)

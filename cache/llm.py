@@ -39,6 +39,9 @@ class CachedLanguageModel(Wrapping[LanguageModel], LanguageModel):
             return _recalled(*known)
         return _kept(key, self.engine.reply(messages, sampling))
 
+    def fits(self, messages: Sequence[Message]) -> bool:
+        return self.engine.fits(messages)
+
     def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
         return self.engine._reply(messages, sampling, deadline)
 

@@ -14,6 +14,19 @@ class ConversationNotFound(InputError):
         super().__init__(_("There is no such conversation."))
 
 
+class TurnNotFound(InputError):
+    code = "turn_not_found"
+
+    def __init__(self) -> None:
+        super().__init__(_("There is no such turn in this conversation."))
+
+
+class NotKept(InputError):
+    """What a turn is to be tried again from."""
+
+    code = "not_kept"
+
+
 class ConversationBusy(InputError):
     code = "conversation_busy"
 

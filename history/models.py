@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
@@ -15,13 +16,14 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from history import files
-from history.errors import ConversationNotFound
+from history.errors import ConversationNotFound, TurnNotFound
 from pipeline.tenants import MAX_CHARS
+from pipeline.turn import Stage
 
 logger = logging.getLogger(__name__)
 
 TITLE_CHARS = 80
-STAGES = ("stt", "llm", "tts")
+STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
 
 
 def title(said: str) -> str:
@@ -32,6 +34,13 @@ def title(said: str) -> str:
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def of(self, tenant: str) -> Self:
         return self.filter(tenant=tenant)
+
+    def find(self, pk: uuid.UUID | str, *, tenant: str) -> Conversation:
+        """:raises ConversationNotFound: ``tenant`` has none of that id."""
+        try:
+            return self.of(tenant).get(pk=pk)
+        except (Conversation.DoesNotExist, ValidationError):  # the latter: it is no id
+            raise ConversationNotFound from None
 
 
 class Conversation(models.Model):
@@ -92,7 +101,8 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         """Keep ``row``, its sentences and its sounds, of which those that cannot be written are
         done without.
 
-        :raises ConversationNotFound: it was deleted meanwhile; nothing is kept.
+        :raises ConversationNotFound, TurnNotFound: it, or the turn that is tried again, was
+            deleted meanwhile; nothing is kept.
         :raises ValueError, django.db.Error: nothing is kept.
         """
         for kind, wav in sounds.items():
@@ -104,7 +114,10 @@ class TurnQuerySet(models.QuerySet["Turn"]):
                 setattr(row, f"{kind}_bytes", len(wav))
         try:
             with transaction.atomic():
-                if row.conversation is not None:
+                if row.replay_of is not None:
+                    if not self.filter(pk=row.replay_of.pk).exists():
+                        raise TurnNotFound
+                elif row.conversation is not None:
                     row.conversation.used(row.transcript)
                 row.save(force_insert=True)
                 Sentence.objects.bulk_create(sentences)
@@ -146,6 +159,12 @@ class Turn(models.Model):
     tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True)
     request_id = models.CharField(_("request"), max_length=64, db_index=True)
     created_at = models.DateTimeField(_("time"), default=timezone.now)
+    said_at = models.DateTimeField(
+        _("said"),
+        default=timezone.now,
+        db_index=True,
+        help_text=_("When it was first asked, where it is tried again."),
+    )
     status = models.PositiveSmallIntegerField(_("HTTP status"))
     code = models.CharField(
         _("error"), max_length=64, blank=True, db_index=True, help_text=_("Empty: none.")

@@ -12,14 +12,14 @@ from django.conf import settings
 from django.db import Error
 
 from history import memory
-from history.errors import ConversationNotFound
+from history.errors import ConversationNotFound, TurnNotFound
 from history.files import Kind
-from history.models import Conversation, Sentence, Turn
+from history.models import STAGES, Conversation, Sentence, Turn
 from pipeline import provenance
 from pipeline.audio import Audio, to_wav
 from pipeline.engines import engines
 from pipeline.stt.base import Transcript
-from pipeline.turn import Done, Event, Heard, ReplyDelta, Spoken, Times, events
+from pipeline.turn import Done, Event, Heard, ReplyDelta, Spoken, Stage, Times, events
 from pipeline.turn import Turn as Taken
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,10 @@ class Recording:
         self.number: int | None = None  # in the conversation, from 1
         self.turn: Taken | None = None  # once it is complete
         self.row: Turn | None = None  # once it is kept
+        self.replay_of: Turn | None = None
+        self.replayed_from: Stage | None = None
         self._begun = False
-        self._options: Mapping[str, Any] = {}
+        self._options: dict[str, Any] = {}
         self._utterance: Audio | None = None
         self._started = time.monotonic()
         self._times = Times()  # as far as a turn came that is not complete
@@ -59,12 +61,21 @@ class Recording:
         conversation: Conversation | None = None,
         upload_bytes: int = 0,
         options: Mapping[str, Any] | None = None,
+        replay_of: Turn | None = None,
+        replayed_from: Stage | None = None,
     ) -> None:
-        """A turn was asked for. ``options``: what was wished, as JSON can hold it."""
+        """A turn was asked for, or another is to be tried again from a stage on. ``options``: what
+        was wished, as JSON can hold it."""
         self._begun = True
+        self.replay_of, self.replayed_from = replay_of, replayed_from
         self.conversation = conversation
         self.upload_bytes = upload_bytes
-        self._options = options or {}
+        self._options = dict(options or {})
+
+    @property
+    def _asked(self) -> bool:
+        """By somebody who goes on with the conversation."""
+        return self.replay_of is None
 
     def take(
         self, said: Audio | Transcript, *, remembering: bool = True, **wishes: Any
@@ -75,17 +86,19 @@ class Recording:
         :raises ConversationBusy, ConversationNotFound: see ``history.memory``.
         :raises PipelineError: see its tree.
         """
-        if isinstance(said, Audio):
-            self._utterance = said
+        utterance = said if isinstance(said, Audio) else None
         with ExitStack() as alone:
             if self.conversation is not None:
                 self.number = alone.enter_context(memory.taking(self.conversation))
                 wishes["history"] = memory.messages(self.conversation, before=self.number)
             chosen = engines if remembering else engines.bare
-            yield from self.watch(events(said, chosen, **wishes))
+            yield from self.watch(events(said, chosen, **wishes), utterance=utterance)
 
-    def watch(self, turn: Generator[Event, None, None]) -> Generator[Event, None, None]:
+    def watch(
+        self, turn: Generator[Event, None, None], *, utterance: Audio | None = None
+    ) -> Generator[Event, None, None]:
         """The events of ``turn``, seen. When it is complete it is kept before anyone is told."""
+        self._utterance = utterance
         self._started = time.monotonic()
         with closing(turn):
             for event in turn:
@@ -118,10 +131,11 @@ class Recording:
                 if code:  # it failed after all, in being told
                     Turn.objects.filter(pk=self.row.pk).update(status=status, code=code)
                 return
-            if self.conversation is not None and self.number is None:  # it failed before its turn
+            if self._asked and self.conversation is not None and self.number is None:
+                # It failed before its turn.
                 self.number = memory.number(self.conversation)
             self.row = self._kept(status, code)
-        except ConversationNotFound:
+        except (ConversationNotFound, TurnNotFound):
             logger.info("Turn %s is forgotten with its conversation.", self.request_id)
         except (OSError, ValueError, Error):  # ValueError: a text that a database cannot hold
             logger.exception("Turn %s is not remembered.", self.request_id)
@@ -142,16 +156,30 @@ class Recording:
             upload_bytes=self.upload_bytes,
             utterance_s=None if self._utterance is None else self._utterance.duration,
             speech_s=taken.duration,
-            options=dict(self._options),
+            options=self._options,
             **_provenance(taken),
             **_times(taken.times, self.decoded_s),
         )
+        if self.replay_of is not None:
+            self._repeat(row, self.replay_of)
         sounds: dict[Kind, bytes] = {}
         if self.conversation is not None:
             row.transcript, row.reply = taken.transcript.text, taken.reply
             sounds = self._sounds(taken)
         Turn.objects.keep(row, self._sentences(row), sounds)
         return row
+
+    def _repeat(self, row: Turn, first: Turn) -> None:
+        """``row`` tries ``first`` again: what lies before its stage came from where that did, and
+        what was said is as old."""
+        assert self.replayed_from is not None
+        row.replay_of, row.replayed_from, row.said_at = first, self.replayed_from, first.said_at
+        row.engines = dict(row.engines)
+        for stage in STAGES[: STAGES.index(self.replayed_from)]:
+            setattr(row, f"{stage}_engine", getattr(first, f"{stage}_engine"))
+            setattr(row, f"{stage}_cache", "off")
+            setattr(row, f"{stage}_outbound", False)
+            row.engines[stage] = first.engines.get(stage, {})
 
     def _broken_off(self) -> Taken:
         """What there is of a turn that is not complete."""

@@ -7,9 +7,10 @@
 ``VOICEBOT_KEEP_TURNS_DAYS``       sizes, times, engines and errors of any turn
 =================================  ==========================================================
 
-A conversation goes when the last of what was said in it does. What goes is gone from the disk as
-well: its files, and the speech that was cached for it, unless another turn has the same sentence,
-it was spoken again since, or it is pinned.
+What is tried again is as old as when it was first asked. A conversation goes when the last of what
+was said in it does. What goes is gone from the disk as well: its files, and the speech that was
+cached for it, unless another turn has the same sentence, it was spoken again since, or it is
+pinned.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def _expire_sounds(kind: files.Kind, days: int) -> int:
         Turn.objects.filter(pk__in=batch).update(**{column: 0})
         transaction.on_commit(lambda: files.delete(batch, kind))
 
-    old = Turn.objects.filter(created_at__lt=_before(days))
+    old = Turn.objects.filter(said_at__lt=_before(days))
     return _in_batches(old.filter(**{f"{column}__gt": 0}), remove)
 
 
@@ -106,7 +107,7 @@ def _expire_texts(days: int) -> int:
             conversation.title = title(left.transcript) if left else ""
             conversation.save(update_fields=["title"])
 
-    old = Turn.objects.filter(created_at__lt=_before(days))
+    old = Turn.objects.filter(said_at__lt=_before(days))
     return _in_batches(old.exclude(transcript="", reply=""), remove)
 
 
@@ -124,7 +125,7 @@ def _expire_turns(days: int) -> int:
     def remove(batch: list[Any]) -> None:
         Turn.objects.filter(pk__in=batch).delete()
 
-    return _in_batches(Turn.objects.filter(created_at__lt=_before(days)), remove)
+    return _in_batches(Turn.objects.filter(said_at__lt=_before(days)), remove)
 
 
 def forget_speech(turns: Collection[Any]) -> None:

@@ -107,9 +107,17 @@ class Engines:
     @property
     def bare(self) -> Engines:
         """The same engines without what remembers their results."""
-        bare = Engines({})
-        bare._built = {role: engine.bare for role, engine in self}
-        return bare
+        return self._with({role: engine.bare for role, engine in self})
+
+    @property
+    def afresh(self) -> Engines:
+        """The same engines, of which none but what speaks remembers its results."""
+        return self._with({"stt": self.stt.bare, "llm": self.llm.bare, "tts": self.tts})
+
+    def _with(self, built: dict[str, Engine]) -> Engines:
+        others = Engines({})
+        others._built = built
+        return others
 
     @property
     def loaded(self) -> bool:

@@ -7,10 +7,12 @@ never change, so that the prompt's beginning is computed once and reused.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
-from pipeline.llm.base import Message
+from pipeline.llm.base import LanguageModel, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,31 @@ def messages(
     ]
     told = f"{prompt.system} {instructions}".strip()
     return (Message("system", told), *examples, *history, Message("user", text))
+
+
+def fitting(
+    llm: LanguageModel,
+    text: str,
+    language: str,
+    history: Sequence[Message] = (),
+    instructions: str = "",
+) -> tuple[Message, ...]:
+    """``messages``, without the oldest turns of ``history`` that the context of ``llm`` has no
+    room for.
+
+    Somewhat more of them are left out than have to be, so that what is left begins the same for
+    some turns to come: a prompt whose beginning changes is computed again from there on.
+
+    :raises EngineError: see its tree.
+    """
+
+    def without(turns: int) -> tuple[Message, ...]:
+        return messages(text, language, history[2 * turns :], instructions)
+
+    if not history or llm.fits(without(0)):
+        return without(0)
+    turns = len(history) // 2
+    # Without none of them it does not fit; that it does without all is for the reply to find out.
+    left_out = 1 + bisect(range(1, turns), False, key=lambda count: llm.fits(without(count)))
+    step = max(1, 1 << ((turns - left_out) // 2).bit_length() >> 1)
+    return without(min(turns, ceil(left_out / step) * step))

@@ -146,6 +146,8 @@ def events(
     while the rest is still being thought of. ``eager`` is for speech that is heard while it is
     made: it begins with the first clause, see ``sentences``. ``aloud`` False only writes it.
 
+    Of ``history`` the oldest turns are left out that do not fit the language model's context.
+
     ``instructions`` are what the assistant is told besides, ``sampling`` how it is to write;
     ``beside`` is what was written in the same breath, before what was said.
 
@@ -195,7 +197,10 @@ def events(
     asked_at = elapsed()
     if reply is None:
         question = f"{beside}\n{transcript.text}".strip()
-        asked = prompts.messages(question, transcript.language, history, instructions)
+        with times.measure("llm"):
+            asked = prompts.fitting(
+                engines.llm, question, transcript.language, history, instructions
+            )
         source = write()
     else:
         source = (delta for delta in [reply])

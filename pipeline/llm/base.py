@@ -68,6 +68,21 @@ class LanguageModel(Engine):
             raise TextTooLong(length, MAX_MESSAGES_CHARS)
         return self._guarded(messages, sampling)
 
+    def fits(self, messages: Sequence[Message]) -> bool:
+        """Whether the context of the weights has room for ``messages`` and a reply to them.
+
+        :raises EngineError: see its tree; it cannot be told.
+        """
+        if sum(len(message.text) for message in messages) > MAX_MESSAGES_CHARS:
+            return False
+        self.load()
+        with self._foreign_errors():
+            return self._fits(messages)
+
+    def _fits(self, messages: Sequence[Message]) -> bool:
+        """An engine that has no context of its own finds room for whatever is not too long."""
+        return True
+
     def _guarded(self, messages: Sequence[Message], sampling: Sampling) -> Deltas:
         with (
             self._at_work() as deadline,

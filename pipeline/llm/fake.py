@@ -13,11 +13,20 @@ from pipeline.scripted import Script
 class Fake(LanguageModel):
     """Replies word by word with the user's last message; ``script`` overrides call by call.
 
-    A word is a token. There is nothing random in it, whatever the temperature.
+    A word is a token, of which ``context_tokens`` fit. There is nothing random in it, whatever the
+    temperature.
     """
 
-    def __init__(self, *, slots: int = 1, wait_s: float = 30, timeout_s: float = 120) -> None:
+    def __init__(
+        self,
+        *,
+        context_tokens: int = 4096,
+        slots: int = 1,
+        wait_s: float = 30,
+        timeout_s: float = 120,
+    ) -> None:
         super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
+        self._context_tokens = context_tokens
         self.script: Script[str] = Script()
         self.asked: list[tuple[Message, ...]] = []
         self.sampled: list[Sampling] = []
@@ -25,6 +34,9 @@ class Fake(LanguageModel):
 
     def _load(self) -> None:
         pass
+
+    def _fits(self, messages: Sequence[Message]) -> bool:
+        return _tokens(messages) <= self._context_tokens
 
     def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
         self.asked.append(tuple(messages))
@@ -42,5 +54,8 @@ class Fake(LanguageModel):
         except GeneratorExit:
             self.stopped += 1
             raise
-        prompt_tokens = sum(len(message.text.split()) for message in messages)
-        return Usage(prompt_tokens, written, cut=not stops.reached and written < len(words))
+        return Usage(_tokens(messages), written, cut=not stops.reached and written < len(words))
+
+
+def _tokens(messages: Sequence[Message]) -> int:
+    return sum(len(message.text.split()) for message in messages)

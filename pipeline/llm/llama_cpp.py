@@ -7,9 +7,13 @@ text to go on with (see ``pipeline.llm.dialogue``). Either way the beginning of 
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -28,6 +32,11 @@ if TYPE_CHECKING:
 REPEAT_PENALTY = 1.05
 """Holds repetition down, which greedy decoding of small weights is prone to. (DRY, which does it
 better, first looks at every word of the vocabulary: 0.1 s of each request with gemma's.)"""
+
+ADDED_TOKENS: Final = 8
+"""More than the tokens that stand for nothing in a text: its beginning, a blank before it."""
+
+COUNTING_S: Final = 10.0
 
 Request = Mapping[str, object]
 
@@ -58,6 +67,7 @@ class LlamaCpp(Weighted, LanguageModel):
         self._prompt = prompt
         self._form: dialogue.Form | None = None  # None: the chat template
         self._server: Server
+        self._key: str
 
     def _load(self) -> None:
         from xllamacpp import CommonParams, Server, llama_flash_attn_type
@@ -79,8 +89,9 @@ class LlamaCpp(Weighted, LanguageModel):
         # On a processor it makes BLOOM's tokens take half as long again after a prompt of 1,000.
         params.flash_attn_type = llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.verbosity = 0
-        # The library cannot be kept from listening on a loopback port: nobody has the key.
-        params.api_keys = [secrets.token_urlsafe(32)]
+        # The library cannot be kept from listening on a loopback port: nobody else has the key.
+        self._key = secrets.token_urlsafe(32)
+        params.api_keys = [self._key]
         params.ui = False
         self._server = Server(params)
 
@@ -140,6 +151,39 @@ class LlamaCpp(Weighted, LanguageModel):
                 self._server.handle_chat_completions(request, on_chunk)
 
         return work
+
+    def _fits(self, messages: Sequence[Message]) -> bool:
+        text = self._written(messages)
+        room = self._context_tokens - self._max_tokens
+        if len(text.encode()) + ADDED_TOKENS <= room:  # no token is less than a byte
+            return True
+        return self._tokens(text) <= room
+
+    def _tokens(self, text: str) -> int:
+        """How many ``text`` has, when it begins a prompt."""
+        return len(self._ask("/tokenize", {"content": text, "add_special": True})["tokens"])
+
+    def _written(self, messages: Sequence[Message]) -> str:
+        """The prompt."""
+        if self._form:
+            return dialogue.write(messages, self._form)
+        asked = [{"role": m.role, "content": m.text} for m in messages]
+        return str(self._ask("/apply-template", {"messages": asked})["prompt"])
+
+    def _ask(self, path: str, request: Request) -> Any:
+        """What the library tells by way of its port alone.
+
+        https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+        """
+        address = urlsplit(self._server.listening_address)
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        connection = HTTPConnection(str(address.hostname), address.port, timeout=COUNTING_S)
+        with closing(connection):
+            connection.request("POST", path, json.dumps(request), headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                raise RuntimeError(f"llama.cpp answers {response.status} to {path}")
+            return json.load(response)
 
     def _error(self, error: Mapping[str, Any], messages: Sequence[Message]) -> Exception:
         if error.get("type") == "exceed_context_size_error":

@@ -21,6 +21,9 @@ from pipeline.remote import Remote
 if TYPE_CHECKING:
     from httpx2 import Response
 
+CHARS_PER_TOKEN = 3
+"""Fewer than vocabularies of several languages reach with French."""
+
 DATA, DONE = "data:", "[DONE]"
 
 
@@ -36,13 +39,17 @@ class OpenAICompatible(Remote, LanguageModel):
         base_url: str,
         model: str,
         key: str = "",
+        context_tokens: int = 4096,
         max_tokens: int = 160,
         extra: Mapping[str, Any] | None = None,
         slots: int = 1,
         wait_s: float = 30.0,
         timeout_s: float = 120.0,
     ) -> None:
-        """``max_tokens`` bounds one reply; ``extra`` is merged into the body of every request."""
+        """``max_tokens`` bounds one reply; ``extra`` is merged into the body of every request.
+
+        ``context_tokens``: what the server reads of a conversation, the reply included.
+        """
         super().__init__(
             base_url=base_url,
             model=model,
@@ -51,6 +58,7 @@ class OpenAICompatible(Remote, LanguageModel):
             wait_s=wait_s,
             timeout_s=timeout_s,
         )
+        self._context_tokens = context_tokens
         self._body_options: dict[str, Any] = {
             "model": model,
             "stream": True,
@@ -69,6 +77,11 @@ class OpenAICompatible(Remote, LanguageModel):
         """The server reads its weights, where it does so on demand, and keeps the prompt."""
         for _delta in self.reply(prompts.messages("…", settings.VOICEBOT_LANGUAGE)):
             break
+
+    def _fits(self, messages: Sequence[Message]) -> bool:
+        """As far as can be told from here: none but the server can count its tokens."""
+        room = self._context_tokens - int(self._body_options["max_tokens"])
+        return sum(len(message.text) for message in messages) <= room * CHARS_PER_TOKEN
 
     def _reply(self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline) -> Deltas:
         asked = [{"role": message.role, "content": message.text} for message in messages]

@@ -162,6 +162,9 @@ class Transformers(Weighted, LanguageModel):
 
         return work
 
+    def _fits(self, messages: Sequence[Message]) -> bool:
+        return len(self._tokens(messages)) <= self._context_tokens - self._max_tokens
+
     def _tokens(self, messages: Sequence[Message]) -> list[int]:
         if self._form:
             tokens: list[int] = self._tokenizer.encode(dialogue.write(messages, self._form))

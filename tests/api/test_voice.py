@@ -81,6 +81,7 @@ def test_the_turn_as_json(ask: Ask, client: Client, llm: FakeLanguageModel) -> N
     url = turn["speech"].pop("url")
     assert turn == {
         "id": "my-turn",
+        "conversation": None,
         "language": "fr",
         "transcript": {
             "text": "Quelle heure est-il ?",

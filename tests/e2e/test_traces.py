@@ -93,9 +93,8 @@ def test_a_request_is_one_trace(collector: Collector, tmp_path: Path) -> None:
     with serving({**kept, **chosen}, log) as server:
         answers = [
             server.ask(QUESTION, cache="off"),
-            server.ask(
-                QUESTION, cache="off", stream="true"
-            ),  # the work goes on after the response began
+            # The work goes on after the response began.
+            server.ask(QUESTION, cache="off", stream="true"),
             server.ask(SILENCE),
         ]
         assert [answer.status for answer in answers] == [200, 200, 422]

@@ -184,6 +184,18 @@ class SpeechToTextContract(EngineContract):
             assert engine.transcribe(utterance, language="fr", prompt=prompt).text
 
 
+def spoken_before(turns: int) -> list[Message]:
+    """A long conversation."""
+    return [
+        message
+        for number in range(turns)
+        for message in (
+            Message("user", f"Et que fait {number} ?"),
+            Message("assistant", f"Cela fait, je crois, {number}."),
+        )
+    ]
+
+
 class LanguageModelContract(EngineContract):
     question = prompts.messages("Quelle est la capitale de la France ?", "fr")
 
@@ -226,6 +238,14 @@ class LanguageModelContract(EngineContract):
         before, usage = self.written(engine, Sampling(stop=("no such text", stop)))
         assert before == whole[: whole.index(stop)]
         assert usage is None or not usage.cut
+
+    def test_tells_what_its_context_has_room_for(self, engine: LanguageModel) -> None:
+        assert engine.fits(self.question)
+        history = spoken_before(600)
+        assert not engine.fits([*history, *self.question])
+        asked = prompts.fitting(engine, "Quelle est la capitale de la France ?", "fr", history)
+        assert len(self.question) < len(asked) < len(history)
+        assert engine.fits(asked)
 
     def test_replies_by_chance_where_that_is_wanted(self, engine: LanguageModel) -> None:
         text, _usage = self.written(engine, Sampling(temperature=1.5, top_p=0.9, max_tokens=8))

@@ -11,7 +11,7 @@ import pytest
 from pipeline import prompts
 from pipeline.engines import Engines
 from pipeline.errors import EngineError, TextTooLong
-from pipeline.llm.base import LanguageModel, Message
+from pipeline.llm.base import LanguageModel, Message, Sampling
 from pipeline.llm.dialogue import SPEAKERS, Form, write
 from pipeline.llm.gguf import STRING, metadata
 from pipeline.llm.llama_cpp import LlamaCpp
@@ -63,6 +63,22 @@ class TestLlamaCpp(LanguageModelContract):
             list(engine.reply(asked))
         assert caught.value.length == len(asked[0].text)
         assert 5_000 < caught.value.limit < caught.value.length
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["plain", "chatty"])
+def test_tokens_are_counted_as_a_reply_counts_them(
+    name: str, embedded: Engines, request: pytest.FixtureRequest
+) -> None:
+    engine = embedded.llm if name == "plain" else request.getfixturevalue(name)
+    assert isinstance(engine, LlamaCpp)
+    question = LanguageModelContract.question
+    _text, usage = LanguageModelContract().written(engine, Sampling(max_tokens=1), question)
+    assert usage is not None
+    assert engine._tokens(engine._written(question)) == usage.prompt_tokens
+    longer = [Message("user", "Bonjour. " * 1_000), *question]  # 9,000 bytes, some 2,000 tokens
+    assert engine.fits(longer)
+    assert len(engine._written(longer)) > engine._context_tokens
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def days_ago(days: float) -> Iterator[None]:
     begun = timezone.now()
     yield
     then = timezone.now() - timedelta(days=days)
-    Turn.objects.exclude(pk__in=turns).update(created_at=then)
+    Turn.objects.exclude(pk__in=turns).update(created_at=then, said_at=then)
     made = Conversation.objects.exclude(pk__in=conversations)
     made.update(created_at=then, last_used_at=then)
     CachedSpeech.objects.filter(last_used_at__gte=begun).update(last_used_at=then)

@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 from rest_framework.fields import Field
 
 from api import exceptions
+from api.conversations import Again, Earlier, NewConversation
 from api.serializers import Question
 from api.urls import urlpatterns
 from pipeline.errors import PipelineError
@@ -157,7 +158,8 @@ def field_codes(*, all_of_them: bool) -> dict[str, int]:
     """Code → status of the errors of each field of the form; by default those we word ourselves."""
     return {
         f"{name}_{'missing' if error == 'required' else error}": 400
-        for name, field in Question().fields.items()
+        for form in (Question(), NewConversation(), Again(), Earlier())
+        for name, field in form.fields.items()
         for error, message in field.error_messages.items()
         if all_of_them or message != usual(type(field)).get(error)
     }
@@ -166,7 +168,8 @@ def field_codes(*, all_of_them: bool) -> dict[str, int]:
 def test_error_codes(subtests: pytest.Subtests) -> None:
     needed = {
         cls.code: next(exceptions.STATUSES[c] for c in cls.__mro__ if c in exceptions.STATUSES)
-        for cls in subclasses(PipelineError, "pipeline.errors")
+        for module in ("pipeline.errors", "history.errors")
+        for cls in subclasses(PipelineError, module)
     }
     needed |= codes("api.exceptions") | field_codes(all_of_them=False)
     needed |= {cls.default_code: cls.status_code for cls in exceptions.OURS.values()}
