@@ -16,7 +16,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
 
-.PHONY: run admin cluster test test-cluster check format unit eval bench torture messages clean help
+.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
@@ -68,6 +68,9 @@ bench: .venv/dev  ## times of a turn and of its stages
 
 torture: .venv/dev  ## hostile input, faults and crashes, for long
 	$(BIN)/python -m bench.torture
+
+audit: .venv/dev  ## known weaknesses of what is installed; asks the package index
+	$(BIN)/pip-audit --strict
 
 messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages

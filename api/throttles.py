@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from abc import abstractmethod
@@ -14,6 +13,7 @@ from django.utils.connection import ConnectionProxy
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
+from access import addresses
 from access.models import ApiKey
 from api.authentication import is_here
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 MINUTE_S: Final = 60
-NETWORK_BITS: Final = 64
-"""Of an IPv6 address; the rest of it is whatever its owner likes."""
-
 _counting = threading.Lock()
 """What is counted is read and written: two requests at once would count as one."""
 
@@ -72,15 +69,5 @@ class ByAddress(PerMinute):
         return int(settings.VOICEBOT_ADDRESS_REQUESTS_PER_MINUTE)
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
-        return f"address-{_network(self.get_ident(request) or '')}"
-
-
-def _network(address: str) -> str:
-    """As the name of a cache entry."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:  # a proxy's way to name it, or nothing
-        return address.encode().hex()[:100]
-    if ip.version == 6:
-        return str(ipaddress.ip_network((ip, NETWORK_BITS), strict=False))
-    return str(ip)
+        # As hexadecimal digits: a proxy may have passed on anything.
+        return f"address-{addresses.network(request._request).encode().hex()[:200]}"

@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "corsheaders",
+    "axes",
     "console.apps.ConsoleConfig",  # the last one: it looks at the others
 ]
 
@@ -161,6 +163,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last one, as its authors want
 ]
 
 ROOT_URLCONF = "voicebot.urls"
@@ -242,12 +246,52 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["api.authentication.LetIn"],
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_CLASSES": ["api.throttles.ByKey", "api.throttles.ByAddress"],
-    "NUM_PROXIES": VOICEBOT_PROXIES,
     "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
 }
 
+# Who guesses passwords of the admin waits; counted in memory, by address.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_CLIENT_IP_CALLABLE = "access.addresses.network"
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+AXES_CACHE = "requests"
+AXES_DISABLE_ACCESS_LOG = True
+# In memory, processes would count each for itself: with several, there are more guesses, not any
+# number. And nothing of it is left on the disk.
+SILENCED_SYSTEM_CHECKS = ["axes.W001"]
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+# Of all that does not say otherwise, as the page does: only what comes from this server, and no
+# script or style inside of pages.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        **{f"{kind}-src": ["'self'"] for kind in ("connect", "font", "img", "media")},
+        **{f"{kind}-src": ["'self'"] for kind in ("script", "style")},
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+# There is TLS, by a proxy in front or by the server itself: nothing is said without it from now on.
+VOICEBOT_HTTPS = env.flag("VOICEBOT_HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = VOICEBOT_HTTPS
+SECURE_SSL_REDIRECT = VOICEBOT_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^api/health/"]  # asked from within
+SECURE_HSTS_SECONDS = 31_536_000 if VOICEBOT_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = VOICEBOT_HTTPS
+if VOICEBOT_HTTPS and VOICEBOT_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 LOG_FORMAT = env.choice("VOICEBOT_LOG_FORMAT", "line", ("line", "json"))
 LOG_LEVEL = env.choice("VOICEBOT_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))

@@ -101,7 +101,7 @@ def test_what_proxies_say_is_believed_as_far_as_the_settings_do(
     other = {"x-forwarded-for": "198.51.100.1, 198.51.100.3"}
     assert statuses(client, 3, **said) == [401, 401, 429]
     assert statuses(client, 1, **other) == [429]  # it is one address that tells many things
-    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    settings.VOICEBOT_PROXIES = 1
     assert statuses(client, 3, **said) == [401, 401, 429]
     assert statuses(client, 1, **other) == [401]
     made_up = {"x-forwarded-for": "203.0.113.9, 198.51.100.2"}  # by the client, before the proxy
