@@ -319,3 +319,14 @@ def test_the_readmes_give_the_same_figures(part: str) -> None:
         assert found
         figures.append(re.findall(r"…|\d+(?:[.,]\d+)?", found[1].replace(",", ".")))
     assert figures[0] == figures[1] != []
+
+
+def test_every_threat_has_a_test_that_exists() -> None:
+    lines = [line for line in text("docs/security.md").splitlines() if line.startswith("| ")]
+    threats = [line for line in lines if not line.startswith("| Threat")]
+    assert len(threats) > 15
+    for line in threats:
+        named = re.findall(r"`(\w+/\w+\.py)::(\w+)`", line)
+        assert named, line
+        for path, name in named:
+            assert re.search(rf"^ *def {name}\(", text(f"tests/{path}"), re.MULTILINE), name
