@@ -29,6 +29,9 @@ DETECTED = "auto"
 MAX_SENTENCES = 50
 """In one speech address: 3 KB, which every server and proxy takes."""
 
+KEYS = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{MAX_SENTENCES - 1}}}"
+"""Addresses of cached sentences, in the order they are spoken, joined by ``+``."""
+
 
 def primary_language(tag: str) -> str:
     """The language of a BCP 47 tag: ``fr`` of ``fr-FR``, whatever its case."""
@@ -38,10 +41,13 @@ def primary_language(tag: str) -> str:
 class Wishes(serializers.Serializer[None]):
     """What may be asked for in the form, in the address or in ``Accept``."""
 
-    stream = serializers.BooleanField(default=False)
+    stream = serializers.BooleanField(
+        default=False, help_text="The answer is sent while it is made."
+    )
     cache = serializers.ChoiceField(
         choices=["on", "off"],
         default="on",
+        help_text="`off`: nothing of this turn is kept, nor taken from what was kept.",
         error_messages={"invalid_choice": _("“cache” is “on” or “off”.")},
     )
 
@@ -50,16 +56,32 @@ class Question(Wishes):
     """A spoken question, as a form."""
 
     audio = serializers.FileField(
+        help_text="WebM, Ogg, MP4, MP3, AAC, FLAC or WAV.",
         error_messages={
             "required": _("Send the recording as a file in the field “audio”."),
             "invalid": _("The field “audio” must be a file, not text."),
             "empty": _("The recording is empty."),
-        }
+        },
     )
-    conversation = serializers.CharField(allow_blank=True, default="")
-    language = serializers.CharField(allow_blank=True, default="")
-    voice = serializers.CharField(allow_blank=True, default="")
-    speed = serializers.FloatField(min_value=MIN_SPEED, max_value=MAX_SPEED, default=1.0)
+    language = serializers.CharField(
+        allow_blank=True,
+        default="",
+        help_text="`fr`, `en`, …, or `auto` to detect it; else that of the voice, else a setting.",
+    )
+    voice = serializers.CharField(
+        allow_blank=True, default="", help_text="An id of `GET /api/voices/`."
+    )
+    speed = serializers.FloatField(
+        min_value=MIN_SPEED,
+        max_value=MAX_SPEED,
+        default=1.0,
+        help_text="Pace of the speech; 1 is the voice's own.",
+    )
+    conversation = serializers.CharField(
+        allow_blank=True,
+        default="",
+        help_text="The id of a conversation, whose turns the reply knows and which it joins.",
+    )
 
     def validate_audio(self, audio: UploadedFile) -> UploadedFile:
         if (audio.size or 0) > settings.VOICEBOT_MAX_UPLOAD_BYTES:

@@ -4,15 +4,14 @@ a redirect would lose the recording that came with the request."""
 from django.urls import URLPattern, path, register_converter
 
 from api import conversations, health, views
-from api.serializers import MAX_SENTENCES
+from api.description.views import DocsView, SchemaView
+from api.serializers import KEYS
 
 app_name = "api"
 
 
 class Keys:
-    """Addresses of cached sentences, in the order they are spoken, joined by ``+``."""
-
-    regex = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{MAX_SENTENCES - 1}}}"
+    regex = KEYS
 
     def to_python(self, value: str) -> list[str]:
         return value.split("+")
@@ -25,9 +24,10 @@ register_converter(Keys, "keys")
 
 
 def both_ways(route: str, view: type[views.ApiView], name: str) -> list[URLPattern]:
-    """``route``, which is the name's address, and the same with or without a slash at its end."""
+    """``route``, which is the name's address, and the same with or without a slash at its end,
+    which is not described."""
     other = route[:-1] if route.endswith("/") else f"{route}/"
-    return [path(route, view.as_view(), name=name), path(other, view.as_view())]
+    return [path(route, view.as_view(), name=name), path(other, view.as_view(schema=None))]
 
 
 urlpatterns = [
@@ -51,6 +51,8 @@ urlpatterns = [
         name="answer",
     ),
     path("speech/<keys:keys>.wav", views.SpeechView.as_view(), name="speech"),
+    *both_ways("schema/", SchemaView, "schema"),
+    *both_ways("docs/", DocsView, "docs"),
     *both_ways("health/live", health.LiveView, "live"),
     *both_ways("health/ready", health.ReadyView, "ready"),
 ]

@@ -17,7 +17,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import load_dotenv
 
-from voicebot import env, profiles
+from voicebot import VERSION, env, profiles
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 load_dotenv(BASE_DIR / env.text("VOICEBOT_ENV_FILE", ".env"))
@@ -148,6 +148,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "corsheaders",
     "axes",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "console.apps.ConsoleConfig",  # the last one: it looks at the others
 ]
 
@@ -247,6 +249,23 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_CLASSES": ["api.throttles.ByKey", "api.throttles.ByAddress"],
     "EXCEPTION_HANDLER": "api.exceptions.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "api.description.answers.Schema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "voicebot",
+    "VERSION": VERSION,
+    "DESCRIPTION": "A self-hosted voice assistant: a spoken question in, a spoken answer out.",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "SERVERS": [{"url": "/"}],
+    "PREPROCESSING_HOOKS": ["api.description.operations.described"],
+    "POSTPROCESSING_HOOKS": [],
+    "COMPONENT_SPLIT_REQUEST": True,  # a file is sent, and its address is answered
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "TAGS": [
+        {"name": "Turns", "description": "A spoken question in, a spoken answer out."},
+        {"name": "Service", "description": "Where things are, and how they are."},
+    ],
 }
 
 # Who guesses passwords of the admin waits; counted in memory, by address.

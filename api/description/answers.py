@@ -1,0 +1,170 @@
+"""What may belong to any answer: errors, headers, streams of events."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import exceptions as drf
+from rest_framework.serializers import Field, Serializer
+
+from api.description.bodies import Body, Problem
+from api.exceptions import STATUSES, BadRequest, InternalError
+from pipeline.errors import (
+    AudioDecodeError,
+    AudioTooLong,
+    EngineBusy,
+    EngineError,
+    EngineTimeout,
+    EngineUnavailable,
+    PipelineError,
+)
+
+Error = type[PipelineError] | type[drf.APIException]
+
+ALWAYS: tuple[Error, ...] = (BadRequest, InternalError)
+ENGINES: tuple[Error, ...] = (EngineError, EngineUnavailable, EngineBusy, EngineTimeout)
+UPLOADS: tuple[Error, ...] = (
+    *(AudioDecodeError, AudioTooLong),
+    *(EngineUnavailable, EngineBusy),  # of what reads them
+    *(drf.ParseError, drf.UnsupportedMediaType),
+)
+
+BINARY = {"type": "string", "format": "binary"}
+TEXT = {"type": "string"}
+
+
+def status(error: Error) -> int:
+    if issubclass(error, PipelineError):
+        return next(STATUSES[cls] for cls in error.__mro__ if cls in STATUSES)
+    return error.status_code
+
+
+def code(error: Error) -> str:
+    return error.code if issubclass(error, PipelineError) else error.default_code
+
+
+def form_codes(*forms: type[Serializer[Any]]) -> Iterator[str]:
+    """Those of whatever can be wrong with the fields of ``forms``."""
+    for form in forms:
+        for name, field in form().fields.items():
+            yield from (
+                f"{name}_{'missing' if error == 'required' else error}"
+                for error in field.error_messages
+                if _possible(error, field)
+            )
+
+
+def _possible(error: str, field: Field[Any, Any, Any, Any]) -> bool:
+    match error:
+        case "null":  # no form can hold it
+            return False
+        case "required":
+            return field.required
+        case "blank":
+            return not getattr(field, "allow_blank", False)
+        case "max_length" | "min_length" | "max_value" | "min_value":
+            return getattr(field, error, None) is not None
+    return True
+
+
+def refusals(*errors: Error, forms: tuple[type[Serializer[Any]], ...] = ()) -> dict[int, Any]:
+    """Status → the answer to those of ``errors`` that have it, with their codes."""
+    codes: dict[int, set[str]] = defaultdict(set)
+    for error in (*ALWAYS, *errors):
+        codes[status(error)].add(code(error))
+    codes[400].update(form_codes(*forms))
+    return {number: _refusal(codes[number]) for number in sorted(codes)}
+
+
+def _refusal(codes: set[str]) -> OpenApiResponse:
+    told = ", ".join(f"`{code}`" for code in sorted(codes))
+    return OpenApiResponse(Coded(sorted(codes)), description=told)
+
+
+class Coded:
+    """A ``Problem`` with one of ``codes``."""
+
+    def __init__(self, codes: list[str]) -> None:
+        self.codes = codes
+
+
+class Events:
+    """Server-sent events: name → what the data of each holds, as JSON."""
+
+    def __init__(self, description: str, events: Mapping[str, type[Body]]) -> None:
+        self.description = description
+        self.events = events
+
+
+class Schema(AutoSchema):
+    """Knows the answers that REST framework has no serializers for."""
+
+    def _get_response_for_code(
+        self,
+        serializer: Any,
+        status_code: str,
+        media_types: Any = None,
+        direction: Any = "response",
+    ) -> dict[str, Any]:
+        described = serializer
+        if isinstance(serializer, OpenApiResponse) and isinstance(serializer.response, Coded):
+            schema: dict[str, Any] = {
+                "allOf": [
+                    self._ref(Problem),
+                    {"properties": {"code": {"enum": serializer.response.codes}}},
+                ]
+            }
+            described = OpenApiResponse(schema, serializer.description)
+            media_types = ["application/json"]
+        elif isinstance(serializer, Events):
+            schema = {
+                "type": "string",
+                "description": serializer.description,
+                "x-events": {name: self._ref(body) for name, body in serializer.events.items()},
+            }
+            described = OpenApiResponse(schema)
+        answer: dict[str, Any] = super()._get_response_for_code(  # type: ignore[no-untyped-call]
+            described, status_code, media_types, direction
+        )
+        return answer
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            field, direction, bypass_extensions
+        )
+        schema.pop("x-spec-enum-id", None)  # for a hook that would give each enum a name
+        return schema
+
+    def _ref(self, body: type[Body]) -> dict[str, Any]:
+        ref: dict[str, Any] = self.resolve_serializer(body(), "response").ref
+        return ref
+
+
+def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
+    """Of the answer; without ``statuses``, of any."""
+    return OpenApiParameter(
+        name,
+        str,
+        OpenApiParameter.HEADER,
+        description=description,
+        response=list(statuses) or True,
+    )
+
+
+REQUEST_ID = [
+    OpenApiParameter(
+        "X-Request-Id",
+        str,
+        OpenApiParameter.HEADER,
+        description="Yours, by which the log names the request: letters, digits, `.`, `_`, `-`.",
+        allow_blank=False,
+    ),
+    header("X-Request-Id", "The id of the request in the log; yours, if you sent one."),
+]
+RETRY_AFTER = header("Retry-After", "Seconds after which it is worth asking again.", 503)

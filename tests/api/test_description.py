@@ -1,0 +1,84 @@
+"""What the API says of itself, and whether it is so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
+from drf_spectacular.generators import EndpointEnumerator
+from drf_spectacular.validation import validate_schema
+
+from api.description.views import schema
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    return schema()
+
+
+def test_it_is_made_without_a_warning() -> None:
+    reset_generator_stats()
+    validate_schema(schema.__wrapped__())
+    assert not GENERATOR_STATS, "see api/description/operations.py"
+
+
+def test_every_address_is_described(described: dict[str, Any]) -> None:
+    there_are = {
+        (path, method.lower())
+        for path, _regex, method, callback in EndpointEnumerator().get_api_endpoints()
+        if callback.cls.__module__ != "api.description.views"
+    }
+    told = {(path, method) for path, methods in described["paths"].items() for method in methods}
+    assert there_are == told, "see api/description/operations.py"
+
+
+def test_every_operation_has_an_id_a_tag_and_a_summary(described: dict[str, Any]) -> None:
+    operations = [o for methods in described["paths"].values() for o in methods.values()]
+    assert all(operation["summary"] for operation in operations)
+    ids = [operation["operationId"] for operation in operations]
+    assert sorted(set(ids)) == sorted(ids)
+    tags = {tag for operation in operations for tag in operation["tags"]}
+    assert tags == {tag["name"] for tag in described["tags"]}
+
+
+def test_the_form_of_a_question_has_a_file(described: dict[str, Any]) -> None:
+    [(media_type, body)] = described["paths"]["/api/voice/"]["post"]["requestBody"][
+        "content"
+    ].items()
+    form = described["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
+    assert media_type == "multipart/form-data"
+    assert form["properties"]["audio"]["format"] == "binary"
+    assert form["required"] == ["audio"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "application/json"),
+        ("application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json"),
+        ("application/yaml", "application/yaml"),
+    ],
+)
+def test_it_is_served(client: Client, accept: str, content_type: str) -> None:
+    response = client.get("/api/schema/", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response["Content-Type"].partition(";")[0] == content_type
+    assert "3.1.0" in response.content.decode()[:100]
+
+
+def test_the_page_holds_no_script_and_brings_all_it_needs(client: Client) -> None:
+    response = client.get("/api/docs/", headers={"Accept": "text/html"})
+    page = response.content.decode()
+    assert response["Content-Type"].startswith("text/html")
+    assert "script-src 'self';" in response["Content-Security-Policy"]
+    assert not re.search(r"<style|style=|<script(?![^>]* src=)|\son\w+=", page)
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(addresses) == 5
+    for address in addresses:
+        assert address.startswith("/static/")
+        assert finders.find(address.removeprefix("/static/")), address
+    assert client.get("/api/docs").status_code == 200
