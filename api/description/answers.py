@@ -122,9 +122,8 @@ class Schema(AutoSchema):
             media_types = ["application/json"]
         elif isinstance(serializer, Events):
             schema = {
-                "type": "string",
-                "description": serializer.description,
-                "x-events": {name: self._ref(body) for name, body in serializer.events.items()},
+                "description": f"Of each event: {serializer.description}",
+                "oneOf": [self._event(name, body) for name, body in serializer.events.items()],
             }
             described = OpenApiResponse(schema)
         answer: dict[str, Any] = super()._get_response_for_code(  # type: ignore[no-untyped-call]
@@ -140,6 +139,19 @@ class Schema(AutoSchema):
         )
         schema.pop("x-spec-enum-id", None)  # for a hook that would give each enum a name
         return schema
+
+    def _event(self, name: str, body: type[Body]) -> dict[str, Any]:
+        """As those that parse a stream of them have it."""
+        data = {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": self._ref(body),
+        }
+        return {
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {"event": {"const": name}, "data": data},
+        }
 
     def _ref(self, body: type[Body]) -> dict[str, Any]:
         ref: dict[str, Any] = self.resolve_serializer(body(), "response").ref
