@@ -262,6 +262,12 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [],
     "COMPONENT_SPLIT_REQUEST": True,  # a file is sent, and its address is answered
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+    },
     "TAGS": [
         {"name": "Turns", "description": "A spoken question in, a spoken answer out."},
         {"name": "Service", "description": "Where things are, and how they are."},

@@ -179,4 +179,5 @@ REQUEST_ID = [
     ),
     header("X-Request-Id", "The id of the request in the log; yours, if you sent one."),
 ]
+CHALLENGE = header("WWW-Authenticate", "`Bearer`: how a key is sent.", 401)
 RETRY_AFTER = header("Retry-After", "Seconds after which it is worth asking again.", 503)

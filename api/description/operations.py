@@ -20,6 +20,7 @@ from api import exceptions, health, metrics, views
 from api.description import bodies
 from api.description.answers import (
     BINARY,
+    CHALLENGE,
     ENGINES,
     REQUEST_ID,
     RETRY_AFTER,
@@ -57,22 +58,35 @@ def describe(
     ``answers`` are those that are no errors, by status, or by status and media types; ``forms``
     are those whose fields may be wrong.
     """
+    keys, security = _keys(view)
     refused = {
         (number, "application/json"): answer
-        for number, answer in refusals(*errors, forms=forms).items()
+        for number, answer in refusals(*errors, *keys, forms=forms).items()
     }
     documented = extend_schema(
         operation_id=name,
         tags=[tag],
         summary=summary,
         description=description,
-        parameters=[*parameters, *REQUEST_ID],
+        parameters=[*parameters, *REQUEST_ID, *([CHALLENGE] if keys else [])],
         request=request,
         responses={**answers, **refused},
-        auth=[],
+        auth=security,  # type: ignore[arg-type] # it may be as it is written
     )
     extend_schema_view(**{method: documented})(view)
     _described.add((view, method.upper()))
+
+
+def _keys(view: type[APIView]) -> tuple[list[Error], list[dict[str, list[str]]]]:
+    """What may be wrong with a key for ``view``, and how it is sent; from here, none is needed."""
+    if not view.authentication_classes:
+        return [], []
+    if getattr(view, "open", False):
+        return [exceptions.KeyRefused], [*KEYS_SENT, {}]
+    refused: list[Error] = [exceptions.KeyRefused, exceptions.KeyNeeded]
+    if getattr(view, "scope", ""):
+        refused.append(exceptions.ScopeMissing)
+    return refused, [*KEYS_SENT, {}]
 
 
 def described(endpoints: list[Endpoint], **_kwargs: Any) -> list[Endpoint]:
@@ -83,6 +97,9 @@ def described(endpoints: list[Endpoint], **_kwargs: Any) -> list[Endpoint]:
         if (endpoint[3].cls, endpoint[2]) in _described  # type: ignore[attr-defined]
     ]
 
+
+KEYS_SENT: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}]
+"""As the settings have them, in ``SPECTACULAR_SETTINGS``."""
 
 WAV = ("audio/wav", "audio/x-wav", "audio/wave")
 

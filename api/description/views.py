@@ -47,6 +47,9 @@ def schema() -> dict[str, Any]:
 class SchemaView(ApiView):
     """OpenAPI, as JSON or YAML."""
 
+    open = True
+    authentication_classes = ()
+
     renderer_classes = [
         *(OpenApiJsonRenderer2, OpenApiJsonRenderer),
         *(OpenApiYamlRenderer2, OpenApiYamlRenderer),
@@ -58,6 +61,9 @@ class SchemaView(ApiView):
 
 class DocsView(ApiView):
     """A page that shows it, and tries it out."""
+
+    open = True
+    authentication_classes = ()
 
     renderer_classes = [TemplateHTMLRenderer]
 
