@@ -16,7 +16,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
 
-.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help
+.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help postman
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
@@ -71,6 +71,9 @@ torture: .venv/dev  ## hostile input, faults and crashes, for long
 
 audit: .venv/dev  ## known weaknesses of what is installed; asks the package index
 	$(BIN)/pip-audit --strict
+
+postman: $(PACKAGES)  ## make docs/voicebot.postman_collection.json anew
+	@$(MANAGE) postman
 
 messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages

@@ -260,6 +260,7 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/"}],
     "PREPROCESSING_HOOKS": ["api.description.operations.described"],
     "POSTPROCESSING_HOOKS": [],
+    "SORT_OPERATIONS": False,  # they come as the addresses do
     "COMPONENT_SPLIT_REQUEST": True,  # a file is sent, and its address is answered
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "APPEND_COMPONENTS": {

@@ -12,7 +12,10 @@ from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
 from drf_spectacular.generators import EndpointEnumerator
 from drf_spectacular.validation import validate_schema
 
+from api.description import postman
 from api.description.views import schema
+from api.management.commands.postman import COLLECTION
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,24 @@ def test_the_page_holds_no_script_and_brings_all_it_needs(client: Client) -> Non
         assert address.startswith("/static/")
         assert finders.find(address.removeprefix("/static/")), address
     assert client.get("/api/docs").status_code == 200
+
+
+def test_the_collection_is_up_to_date(described: dict[str, Any]) -> None:
+    kept = (ROOT / COLLECTION).read_text("utf-8")
+    assert kept == postman.text(described), "run `make postman`"
+
+
+def test_the_collection_calls_every_address_with_a_recording_where_one_is_needed(
+    described: dict[str, Any],
+) -> None:
+    made = postman.collection(described)
+    calls = [call["request"] for folder in made["item"] for call in folder["item"]]
+    called = {re.sub(r":(\w+)", r"{\1}", "/" + "/".join(c["url"]["path"])) for c in calls}
+    assert called == set(described["paths"])
+    spoken = [c for c in calls if c["url"]["raw"].endswith("/api/voice/")]
+    accepted = [call["header"][0]["value"] for call in spoken]
+    assert accepted == ["audio/wav", "application/json", "audio/L16", "text/event-stream"]
+    for call in spoken:
+        first, *others = call["body"]["formdata"]
+        assert (first["key"], first["type"]) == ("audio", "file")
+        assert all(other["disabled"] for other in others)

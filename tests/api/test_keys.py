@@ -22,7 +22,7 @@ from tests.api.http import post_question, send
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"/api/health/live", "/api/health/ready"}
+OPEN = {"/api/health/live", "/api/health/ready", "/api/schema", "/api/docs"}
 
 
 @pytest.fixture

@@ -1,0 +1,135 @@
+"""The description as a collection for Postman, with a call for each kind of answer.
+
+https://schema.postman.com/collection/json/v2.1.0/draft-07/docs/index.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+RECORDING = "question.wav"
+"""Where Postman looks for it: in the working directory that its settings name."""
+
+FORM = "multipart/form-data"
+
+Json = dict[str, Any]
+
+
+def collection(schema: Mapping[str, Any]) -> Json:
+    """Of all that ``schema`` describes, a folder per tag."""
+    calls: dict[str, list[Json]] = {tag["name"]: [] for tag in schema["tags"]}
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            calls[operation["tags"][0]] += _calls(schema, path, method, operation)
+    return {
+        "info": {
+            "name": schema["info"]["title"],
+            "description": schema["info"]["description"],
+            "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+        },
+        "auth": {"type": "bearer", "bearer": [_pair("token", "{{api_key}}")]},
+        "variable": [_pair("base_url", "http://127.0.0.1:8000"), _pair("api_key", "")],
+        "item": [
+            {"name": tag["name"], "description": tag["description"], "item": calls[tag["name"]]}
+            for tag in schema["tags"]
+        ],
+    }
+
+
+def text(schema: Mapping[str, Any]) -> str:
+    """The file."""
+    return json.dumps(collection(schema), indent=2, ensure_ascii=False) + "\n"
+
+
+def _calls(schema: Mapping[str, Any], path: str, method: str, operation: Json) -> Iterator[Json]:
+    """One, or one for each way to be answered where there are several."""
+    accepted = _accepted(operation)
+    for media_type in accepted:
+        name = operation["summary"]
+        if len(accepted) > 1:
+            name = f"{name} ({media_type})"
+        request: Json = {
+            "method": method.upper(),
+            "header": [{"key": "Accept", "value": media_type}],
+            "url": _url(path, operation),
+            "description": operation.get("description", ""),
+        }
+        if "requestBody" in operation:
+            request["body"] = _body(schema, operation["requestBody"]["content"])
+        yield {"name": name, "request": request, "response": []}
+
+
+def _accepted(operation: Json) -> list[str]:
+    """Media types that it answers with when it succeeds, each once whatever it is called."""
+    kinds: dict[str, str] = {}
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            for media_type in answer.get("content", {}):
+                kinds.setdefault(media_type.replace("/x-", "/").replace("wave", "wav"), media_type)
+    return list(kinds.values()) or ["*/*"]
+
+
+def _url(path: str, operation: Json) -> Json:
+    parameters = operation.get("parameters", [])
+    segments = path.strip("/").replace("{", ":").replace("}", "")
+    if path.endswith("/"):
+        segments += "/"
+    url: Json = {
+        "raw": "{{base_url}}/" + segments,
+        "host": ["{{base_url}}"],
+        "path": segments.split("/"),
+    }
+    if query := [_choice(p) for p in parameters if p["in"] == "query"]:
+        url["query"] = query
+    if variables := [p for p in parameters if p["in"] == "path"]:
+        url["variable"] = [
+            {"key": p["name"], "value": "", "description": p.get("description", "")}
+            for p in variables
+        ]
+    return url
+
+
+def _choice(parameter: Json) -> Json:
+    """Listed, and left out until somebody ticks it."""
+    values = parameter["schema"].get("enum", [""])
+    return {
+        "key": parameter["name"],
+        "value": str(values[0]),
+        "description": parameter.get("description", ""),
+        "disabled": True,
+    }
+
+
+def _body(schema: Mapping[str, Any], content: Json) -> Json:
+    if FORM not in content:
+        example = content["application/json"].get("example", {})
+        raw = json.dumps(example, indent=2, ensure_ascii=False)
+        return {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
+    form = _resolved(schema, content[FORM]["schema"])
+    required = form.get("required", [])
+    fields = [
+        _field(name, field, needed=name in required) for name, field in form["properties"].items()
+    ]
+    return {"mode": "formdata", "formdata": sorted(fields, key=lambda f: f.get("disabled", False))}
+
+
+def _field(name: str, field: Json, *, needed: bool) -> Json:
+    described = {"key": name, "description": field.get("description", "")}
+    if field.get("format") == "binary":
+        return {**described, "type": "file", "src": RECORDING}
+    value = field.get("default", "")
+    told = str(value).lower() if isinstance(value, bool) else str(value)
+    return {**described, "type": "text", "value": told, **({} if needed else {"disabled": True})}
+
+
+def _resolved(schema: Mapping[str, Any], part: Json) -> Json:
+    if "$ref" not in part:
+        return part
+    found: Json = schema["components"]["schemas"][part["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _pair(key: str, value: str) -> Json:
+    return {"key": key, "value": value, "type": "string"}
