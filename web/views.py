@@ -37,7 +37,7 @@ the page itself. Sound is decoded by the script and needs no ``media-src``."""
 PERMISSIONS = "microphone=(self), camera=(), geolocation=()"
 
 MODULES = (
-    *("main", "words", "api", "events", "recorder", "output", "playback"),
+    *("main", "words", "api", "events", "key", "recorder", "output", "playback"),
     *("waveform", "line", "turn", "settings", "notice", "gestures", "service"),
 )
 """Fetched along with the page, not one after the other as they name each other."""

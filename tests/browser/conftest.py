@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -32,6 +33,7 @@ EAR = Path(__file__).with_name("ear.js")
 RATE = 48_000  # Hz
 QUIET = 0.02  # of full scale; below, nothing is heard
 MAX_UTTERANCE_S = 4
+GRAVE = {"serious", "critical"}  # of the impacts that axe tells
 
 
 # --- the browser ---------------------------------------------------------------------------
@@ -117,7 +119,7 @@ def visit(launch: Launcher, murmur: Path) -> Iterator[Opener]:
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("console", note)
             page.goto(server.url)
-            expect(page.locator("#promise")).to_have_attribute("data-state", "stays")
+            expect(page.locator("#promise")).not_to_have_text("")
             return page
 
         yield opened
@@ -158,13 +160,13 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def server(gate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server as it is started, but for its engines, whose pace tests decide."""
-    folder = tmp_path_factory.mktemp("browser")
+def chosen(gate: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a server on engines whose pace tests decide."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("VOICEBOT_", "DJANGO_"))}
-    chosen = {
+    return {
+        **kept,
         "DJANGO_SETTINGS_MODULE": "voicebot.settings",
-        "VOICEBOT_DATA_DIR": str(folder / "var"),
+        "VOICEBOT_DATA_DIR": str(tmp_path_factory.mktemp("browser")),
         "VOICEBOT_ENV_FILE": os.devnull,
         "VOICEBOT_MEMORY_S": "0",
         "VOICEBOT_MAX_UTTERANCE_S": str(MAX_UTTERANCE_S),
@@ -173,7 +175,12 @@ def server(gate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         "VOICEBOT_LLM_OPTIONS": json.dumps({"gate": str(gate), "wait_s": 0.1}),
         "VOICEBOT_TTS_BACKEND": "pipeline.tts.fake.Fake",
     }
-    with serving({**kept, **chosen}, folder / "server.log") as running:
+
+
+@pytest.fixture(scope="package")
+def server(chosen: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server as it is started, but for its engines."""
+    with serving(chosen, tmp_path_factory.mktemp("log") / "server.log") as running:
         yield running
 
 
@@ -204,3 +211,15 @@ def aloud(page: Page) -> Audio:
     loud = np.flatnonzero(np.abs(sound.samples) > QUIET)
     assert loud.size, "nothing was heard"
     return Audio(sound.samples[loud[0] : loud[-1]], sound.sample_rate)
+
+
+def assert_accessible(page: Page) -> None:
+    """axe finds no grave fault in what is shown."""
+    found = Axe().run(page).response
+    assert found["passes"]  # it did look
+    faults = [
+        (fault["id"], fault["help"], [node["html"] for node in fault["nodes"]])
+        for fault in found["violations"]
+        if fault["impact"] in GRAVE
+    ]
+    assert faults == []

@@ -6,30 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Opener, hold, turns
+from tests.browser.conftest import Opener, assert_accessible, hold, turns
 from tests.e2e.conftest import Server
 
-GRAVE = {"serious", "critical"}
 DESKTOP: Mapping[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: Mapping[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "has_touch": True,
     "is_mobile": True,
 }
-
-
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(page).response
-    assert found["passes"]  # it did look
-    faults = [
-        (fault["id"], fault["help"], [node["html"] for node in fault["nodes"]])
-        for fault in found["violations"]
-        if fault["impact"] in GRAVE
-    ]
-    assert faults == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
 // The server, asked; and what it refuses, as one kind of error.
 
 import { events } from "./events.js";
+import { authorization } from "./key.js";
 import { page } from "./words.js";
 
 /** What went wrong, by its code; `detail` is the server's own sentence, in the page's language. */
@@ -25,7 +26,7 @@ export async function* ask(recording, wishes, signal) {
   const response = await fetched(page.addresses.voice, {
     method: "POST",
     body: form,
-    headers: { Accept: "text/event-stream" },
+    headers: { Accept: "text/event-stream", ...authorization() },
     signal,
   });
   if (!response.ok) throw await refusal(response);
@@ -41,21 +42,23 @@ export async function* ask(recording, wishes, signal) {
   throw new Refusal("cut_off");
 }
 
-/** What `address` tells as JSON, whatever the status; null when nobody answers. */
+/**
+ * What `address` tells as JSON.
+ *
+ * @throws {Refusal}
+ */
 export async function look(address) {
-  try {
-    const response = await fetch(address, { cache: "no-store" });
-    return await response.json();
-  } catch {
-    return null;
-  }
+  const response = await fetched(address, { cache: "no-store", headers: authorization() });
+  const told = await response.clone().json().catch(() => ({ code: "unreachable" }));
+  if (told.code) throw await refusal(response);
+  return told;
 }
 
 async function fetched(address, options) {
   try {
     return await fetch(address, options);
   } catch (error) {
-    if (options.signal.aborted) throw error;
+    if (options.signal?.aborted) throw error;
     throw new Refusal("unreachable");
   }
 }

@@ -2,6 +2,7 @@
 
 import { ask, Refusal } from "./api.js";
 import { listen } from "./gestures.js";
+import { askForKey } from "./key.js";
 import { Line } from "./line.js";
 import { dismiss, tell } from "./notice.js";
 import { allowSound, isBlocked, loudness } from "./output.js";
@@ -23,6 +24,7 @@ const NEAR_PX = 200; // who has scrolled further up reads something else
 const WORTH_AGAIN = new Set([
   ...["engine_busy", "engine_failed", "engine_timeout", "engine_unavailable", "pipeline_error"],
   ...["unreachable", "cut_off", "internal_error", "upload_incomplete", "throttled"],
+  ...["key_needed", "key_refused", "scope_missing"],
 ]);
 
 const byId = (id) => document.getElementById(id);
@@ -193,6 +195,10 @@ async function send(recording, times = 1) {
     turn.broken(say(stopped ? "stopped" : "not_closed"));
     if (stopped) return;
     halt();
+    if (await askForKey(refusal)) {
+      send(recording, times);
+      return;
+    }
     if (times === MOST_TIMES) refusal.retryAfter_s = null;
     fail(refusal, WORTH_AGAIN.has(refusal.code) ? () => send(recording, times + 1) : null);
   }

@@ -1,6 +1,7 @@
 // Voice, language and speed: chosen once, kept by the browser.
 
 import { look } from "./api.js";
+import { askForKey, keys } from "./key.js";
 import { decimal, page, say } from "./words.js";
 
 const KEPT = "voicebot.settings";
@@ -14,7 +15,7 @@ const speedValue = document.getElementById("speed-value");
 
 const languageNames = new Intl.DisplayNames(page.language, { type: "language" });
 let voices = [];
-const offered = offer();
+let offered = prepare();
 
 /** The fields of the form that say how the answer is to be spoken. */
 export async function wishes() {
@@ -26,8 +27,7 @@ export async function wishes() {
   };
 }
 
-/** Fetch what there is to choose, and choose what was chosen before. */
-async function offer() {
+function prepare() {
   document.getElementById("settings-open").addEventListener("click", () => dialog.showModal());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // beside it
@@ -35,8 +35,15 @@ async function offer() {
   language.addEventListener("change", () => offerVoices());
   dialog.addEventListener("change", keep);
   speed.addEventListener("input", showSpeed);
+  keys.addEventListener("change", () => {
+    if (!voices.length) offered = offer();
+  });
+  return offer();
+}
 
-  voices = (await look(page.addresses.voices)) ?? [];
+/** Fetch what there is to choose, and choose what was chosen before. */
+async function offer() {
+  voices = await fetchVoices();
   const kept = restored();
   const codes = [...new Set(voices.map((one) => one.language))];
   const named = codes.map((code) => [code, languageNames.of(code)]);
@@ -45,6 +52,15 @@ async function offer() {
   speed.value = kept.speed ?? 1;
   offerVoices(kept.voice);
   showSpeed();
+}
+
+/** None, when the server cannot or will not tell. */
+async function fetchVoices() {
+  try {
+    return await look(page.addresses.voices);
+  } catch (refusal) {
+    return (await askForKey(refusal)) ? fetchVoices() : [];
+  }
 }
 
 function offerVoices(chosen = "") {
