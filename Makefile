@@ -16,7 +16,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
 
-.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help postman
+.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help postman screenshots
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
@@ -77,6 +77,10 @@ postman: $(PACKAGES)  ## make docs/voicebot.postman_collection.json anew
 
 messages: .venv/dev  ## collect and compile translations
 	$(BIN)/python -m voicebot.messages
+
+screenshots: .venv/dev  ## the pictures of the documentation
+	@$(MANAGE) fetch_weights --profile embedded
+	$(BIN)/python -m bench.screenshots
 
 clean:  ## remove the virtual environment (var/ and its weights stay)
 	rm -rf .venv .venv-cluster

@@ -45,10 +45,16 @@ def playwright() -> Iterator[Playwright]:
         yield driver
 
 
+def chromium(playwright: Playwright) -> str | None:
+    """The system's, else the one that `playwright install` brought; None: there is none."""
+    installed = next(filter(None, map(shutil.which, BROWSERS)), playwright.chromium.executable_path)
+    return installed if Path(installed).exists() else None
+
+
 @pytest.fixture(scope="package")
 def executable(playwright: Playwright) -> str:
-    installed = next(filter(None, map(shutil.which, BROWSERS)), playwright.chromium.executable_path)
-    if not Path(installed).exists():
+    installed = chromium(playwright)
+    if installed is None:
         pytest.skip(
             "no Chromium to open the page with: install it by `apt install chromium` "
             "or `.venv/bin/playwright install --with-deps chromium`"

@@ -5,6 +5,7 @@ import { clock, say } from "./words.js";
 
 const THIN = 0.035; // of silence, which is still a line
 const COLUMN_PX = 5;
+const ROOM = 1.08; // above and below: the ends of strokes are round
 const ROOM_S = 6; // an answer that grows begins with room for that much
 
 /** Draws `playback` into `element`, and lets it be moved through. */
@@ -42,7 +43,7 @@ export class Waveform {
       const strokes = drawn(peaks, shown_s, columns);
       for (const path of this.#paths) {
         path.setAttribute("d", strokes);
-        path.ownerSVGElement.setAttribute("viewBox", `0 -1 ${columns} 2`);
+        path.ownerSVGElement.setAttribute("viewBox", `0 -${ROOM} ${columns} ${2 * ROOM}`);
       }
       this.#slider.max = shown_s;
     }
