@@ -88,5 +88,5 @@ def fakes(cluster: Cluster) -> dict[str, dict[str, Any]]:
 
     chosen = distant(FAKES)
     with override_settings(ENGINES=chosen):
-        list(deploy.deploy())
+        list(deploy.deploy(deploy.distant()))
     return chosen
