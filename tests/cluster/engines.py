@@ -28,8 +28,10 @@ def work(work_s: float, deadline: Deadline) -> None:
 
 
 class Listens(stt.Fake):
-    def __init__(self, *, work_s: float, slots: int = 1, wait_s: float = 30.0) -> None:
-        super().__init__(slots=slots, wait_s=wait_s)
+    def __init__(
+        self, *, work_s: float, text: str = "Bonjour !", slots: int = 1, wait_s: float = 30.0
+    ) -> None:
+        super().__init__(text=text, slots=slots, wait_s=wait_s)
         self._work_s = work_s
 
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
