@@ -25,7 +25,7 @@ from pipeline.engines import ROLES, engines
 from pipeline.ray.client import Distant
 from tests.api.conftest import asgi_server, tone
 from tests.api.http import send
-from tests.cluster.conftest import NODE, distant
+from tests.cluster.running import NODE, distant
 
 if TYPE_CHECKING:
     from ray._private.node import Node
