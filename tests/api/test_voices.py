@@ -30,6 +30,7 @@ def test_index(client: Client) -> None:
     assert index == {
         "voice": "http://testserver/api/voice/",
         "voices": "http://testserver/api/voices/",
+        "conversations": "http://testserver/api/conversations/",
         "live": "http://testserver/api/health/live",
         "ready": "http://testserver/api/health/ready",
     }
