@@ -72,7 +72,7 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or str(self.pk)[:8]
+        return str(self.pk)[:8]  # the log of the admin keeps it for longer than what was said
 
     def used(self, said: str) -> None:
         """Its latest turn is now; ``said`` gives it its title, if it has none yet.
@@ -229,7 +229,7 @@ class Turn(models.Model):
         permissions = [("listen_turn", _("Can listen to utterances and speech"))]
 
     def __str__(self) -> str:
-        return Truncator(self.transcript).chars(60) or self.request_id
+        return self.request_id  # not what was said: see that of conversations
 
 
 class Sentence(models.Model):
@@ -254,7 +254,7 @@ class Sentence(models.Model):
         ]
 
     def __str__(self) -> str:
-        return Truncator(self.text).chars(60)
+        return f"{self.turn_id} {self.place}"
 
 
 @receiver(post_delete, sender=Turn)
@@ -265,4 +265,5 @@ def _delete_files(instance: Turn, using: str, **_kwargs: Any) -> None:
     if instance.speech_bytes:
         kinds.append("speech")
     if kinds:
-        transaction.on_commit(lambda: files.delete([instance.pk], *kinds), using=using)
+        pk = instance.pk  # which it has no more when an outer transaction is committed
+        transaction.on_commit(lambda: files.delete([pk], *kinds), using=using)

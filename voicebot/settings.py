@@ -212,7 +212,7 @@ if postgresql := env.database("VOICEBOT_DATABASE_URL"):
     postgresql["OPTIONS"]["pool"] = pool
     DATABASES["default"] = {**postgresql, "CONN_HEALTH_CHECKS": True}
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-CACHES: dict[str, dict[str, Any]] = {
+CACHES = {
     "default": {"BACKEND": LOCMEM},
     # Transcripts and replies: see cache/memory.py.
     "memory": {
@@ -224,8 +224,6 @@ CACHES: dict[str, dict[str, Any]] = {
     # Who has asked how often: see api/throttles.py.
     "requests": {"BACKEND": LOCMEM, "LOCATION": "requests", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
-if postgresql:  # whichever process is asked
-    CACHES["requests"]["BACKEND"] = "django.core.cache.backends.db.DatabaseCache"
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

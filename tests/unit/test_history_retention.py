@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from django.db.models import F
 from django.utils import translation
 from pytest_django import Settings
@@ -179,6 +180,15 @@ def test_deleting_a_turn(all_kept: None) -> None:
     assert {turn for _file, turn, _kind in files.stored()} == {second.pk}
     assert spoken() == {"Deux."}
     assert converse(conversation).number == 3
+
+
+def test_deleting_within_a_transaction(all_kept: None) -> None:
+    row = converse(new())
+    with transaction.atomic():
+        row.delete()
+        assert sounds() == ["speech", "utterance"]
+    assert sounds() == []
+    assert spoken() == set()
 
 
 # --- cached speech -----------------------------------------------------------------------------

@@ -29,14 +29,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, prune: bool, config: bool, **options: Any) -> None:
-        engines = deploy.distant()
-        if not engines:
+        if not deploy.distant():
             raise CommandError(_("No engine of the settings runs on a cluster."))
         if config:
             self.stdout.write(json.dumps(deploy.configuration(), indent=2))
             return
         try:
-            for name, engine in deploy.deploy(engines):
+            for name, engine in deploy.deploy():
                 values = {"engine": engine, "application": name}
                 self.stdout.write(_("%(engine)s runs as %(application)s.") % values)
             if prune:
