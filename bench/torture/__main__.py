@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.torture import uploads
+from bench.torture import inventing, uploads
 from bench.torture.report import Report
 
 PARTS: dict[str, Callable[[Report, Path, int], None]] = {
     "uploads": uploads.run,
+    "inventing": inventing.run,
 }
 
 

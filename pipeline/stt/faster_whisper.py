@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.audio import SAMPLE_RATE
 from pipeline.base import Deadline
 from pipeline.stt.base import Wanted, Word
-from pipeline.stt.listening import MAX_COMPRESSION, Device, Gated, Heard, translating
+from pipeline.stt.listening import MAX_NO_SPEECH, Device, Gated, Heard, translating
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ class FasterWhisper(Weighted, Gated):
             spoken = wanted.language or self._language(encoded)
             heard, ended = self._decode_short(encoded, duration, replace(wanted, language=spoken))
             sure = heard.avg_logprob >= SURE_LOGPROB
-            if ended and sure and heard.compression_ratio <= MAX_COMPRESSION:
+            if ended and sure and not heard.loops:
                 break
+            if heard.silent or heard.no_speech_prob > MAX_NO_SPEECH:
+                break  # where nobody speaks, to listen again is to invent
             deadline.check()
         return [heard], spoken
 

@@ -7,6 +7,7 @@ dropped: in the end there is a transcript of speech, or ``NoSpeech``.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,12 +29,24 @@ SILENCE_PEAK = 1e-3
 MARGIN_S = 0.2
 """Kept before the first and after the last word: consonants are quieter than VAD expects."""
 
-MAX_NO_SPEECH, MIN_LOGPROB = 0.6, -1.0
+MAX_NO_SPEECH, MIN_LOGPROB = 0.4, -1.0
 """Whisper's own doubts, as its paper combines them (https://arxiv.org/abs/2212.04356, §4.5):
-a segment that it takes for silence and is unsure of is dropped."""
+a segment that it takes for silence and is unsure of is dropped. Its 0.6 lets knocks and dialling
+pass, of which ``make torture`` has some; speech stays below 0.1."""
 
 MAX_COMPRESSION = 2.4
 """Text that compresses better than this repeats itself: a loop, not speech (same place)."""
+
+LOOP = re.compile(
+    r"([^\W\d_]{2,}?)\1{3}"  # within a word: POUPOUPOUPOU
+    r"|\b(\w+(?:\W+\w+){1,20}?)(?:\W+\2\b){3}",  # of words
+    re.IGNORECASE,
+)
+"""A phrase four times running, in a text too short to be seen by its compression. A word alone is
+none: people do say “non, non, non, non”, and numbers."""
+
+AGAIN = 3
+"""So many segments of the same text are believed, one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +62,14 @@ class Heard:
     words: tuple[Word, ...] = ()
 
     @property
-    def doubtful(self) -> bool:
-        silence = self.no_speech_prob > MAX_NO_SPEECH and self.avg_logprob < MIN_LOGPROB
-        return silence or self.compression_ratio > MAX_COMPRESSION
+    def silent(self) -> bool:
+        """Nobody spoke: there are no words in it, or Whisper has its doubts."""
+        doubted = self.no_speech_prob > MAX_NO_SPEECH and self.avg_logprob < MIN_LOGPROB
+        return doubted or not any(char.isalnum() for char in self.text)
+
+    @property
+    def loops(self) -> bool:
+        return self.compression_ratio > MAX_COMPRESSION or repeats(self.text)
 
 
 class Gated(SpeechToText):
@@ -80,11 +98,12 @@ class Gated(SpeechToText):
             # Whisper may end a segment beyond the sound it was given, by up to a second.
             return float(min(time + offset, audio.duration))
 
-        kept, words = [], []
+        kept: list[Segment] = []
+        words: list[Word] = []
         for heard in decoded:
             deadline.check()
             text = heard.text.strip()
-            if heard.doubtful or not text:
+            if heard.silent or heard.loops or [s.text for s in kept[-AGAIN:]] == [text] * AGAIN:
                 continue
             start, end = inside(heard.start), inside(heard.end)
             kept.append(Segment(start, end, text, heard.avg_logprob, heard.no_speech_prob))
@@ -101,6 +120,12 @@ class Gated(SpeechToText):
         Greedy, so that the same sound gives the same text, and each stretch of 30 s on its own:
         text carried over would carry its errors on.
         """
+
+
+def repeats(text: str) -> bool:
+    """Whether ``text`` says a phrase four times running."""
+    loops = LOOP.finditer(text)
+    return any(any(char.isalpha() for char in loop[0]) for loop in loops)
 
 
 def translating(weights: str) -> bool:
