@@ -8,9 +8,9 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Literal
 
+import numpy as np
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,15 +24,18 @@ from api.serializers import voice_json
 from api.turns import Part, followed
 from api.views import ApiView, RecordingView
 from pipeline import subtitles
-from pipeline.audio import decode
-from pipeline.encoding import MEDIA_TYPES, encoder
+from pipeline.audio import Audio, decode
+from pipeline.encoding import MEDIA_TYPES, SAMPLE_RATE, encoder
 from pipeline.engines import engines
-from pipeline.errors import InputError, NoSpeech
+from pipeline.errors import NoSpeech
 from pipeline.stt.base import Task, Transcript
 from pipeline.tts.base import Speech
 
 NO_STORE = {"Cache-Control": "no-store"}
 STREAMED = {**NO_STORE, "X-Accel-Buffering": "no"}
+
+SILENCE = Audio(np.zeros(SAMPLE_RATE // 10, np.float32), SAMPLE_RATE)
+"""The speech of a text with nothing to say aloud."""
 
 NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 """Voices do not count in tokens; clients want some."""
@@ -167,8 +170,8 @@ class SpeechView(PartView):
                     self.account.facts["first_audio_s"] = time.monotonic() - started
                 spoken.append(speech)
                 yield format.feed(speech.audio)
-        if not spoken:
-            raise InputError(_("There is nothing in the text that can be said aloud."))
+        if not spoken:  # a mark or an emoji, by which clients try a key
+            yield format.feed(SILENCE)
         self.account.facts |= {
             "sentences": len(spoken),
             "speech_s": sum(speech.audio.duration for speech in spoken),
