@@ -54,6 +54,8 @@ def choose(name: str, language: str | None = None) -> Voice:
             return voice
     gender = NAMES[name]
     alike = [voice for voice in there if voice.gender == gender]
+    # What is called as one of OpenAI's is left to that one.
+    alike = [voice for voice in alike if voice.name.lower() not in NAMES] or alike
     if not alike:
         return default
     alike.sort(key=lambda voice: voice.id != default.id)  # the default one first

@@ -1,4 +1,4 @@
-"""What clients of OpenAI's API send, as they send it: Open WebUI, and integrations of Home Assistant.
+"""What clients of OpenAI's API send: Open WebUI, and four integrations of Home Assistant.
 ``docs/openai.md`` tells how each is set up.
 
 A key is needed, as it is on any network.

@@ -1,0 +1,44 @@
+"""``docs/openai.md`` says what the code does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pytest_django import Settings
+
+from api.openai import voices
+from api.openai.serializers import ChatBody, RecordingForm, TextBody
+from api.openai.urls import urlpatterns
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "openai.md").read_text("utf-8")
+
+
+def section(title: str) -> str:
+    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_addresses() -> None:
+    told = re.findall(r"`(?:GET|POST) /v1/([^`]+)`", TEXT)
+    assert {
+        re.sub(r"<path:(\w+)>", r"<\1>", str(url.pattern)) for url in urlpatterns if url.name
+    } == {address for address in told}
+
+
+@pytest.mark.parametrize(
+    ("title", "serializer"),
+    [("Transcripts", RecordingForm), ("Speech", TextBody), ("Chat", ChatBody)],
+)
+def test_fields(title: str, serializer: type[RecordingForm | TextBody | ChatBody]) -> None:
+    told = set(re.findall(r"`([\w\[\]]+)`", section(title)))
+    assert set(serializer().fields) - told == set()
+
+
+def test_voices(settings: Settings) -> None:
+    settings.ENGINES = {**settings.ENGINES, "tts": {"BACKEND": "pipeline.tts.kokoro.Kokoro"}}
+    told = re.findall(r"^\| `(\w+)` \| (\w+) \| `(\w+)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
+    assert told == [
+        (name, gender, voices.choose(name, "fr").id, voices.choose(name, "en").id)
+        for name, gender in voices.NAMES.items()
+    ]
