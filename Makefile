@@ -64,6 +64,7 @@ eval: .venv/dev  ## word error rates on recorded speech
 bench: .venv/dev  ## times of a turn and of its stages
 	@$(MANAGE) fetch_weights --profile embedded
 	$(BIN)/python -m bench.turn
+	$(BIN)/python -m bench.openai
 	$(BIN)/python -m bench.report
 
 torture: .venv/dev  ## hostile input, faults and crashes, for long

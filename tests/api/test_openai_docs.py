@@ -10,6 +10,7 @@ from pytest_django import Settings
 from api.openai import voices
 from api.openai.serializers import ChatBody, RecordingForm, TextBody
 from api.openai.urls import urlpatterns
+from bench import results
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "openai.md").read_text("utf-8")
@@ -41,3 +42,11 @@ def test_voices(settings: Settings) -> None:
         (name, gender, voices.choose(name, "fr").id, voices.choose(name, "en").id)
         for name, gender in voices.NAMES.items()
     ]
+
+
+def test_figures() -> None:
+    measured = results.read("openai")
+    more_ms = measured["whole"]["more_ms"], measured["streamed"]["more_first_ms"]
+    figures = TEXT.split("<!-- figures -->")[1].split("<!-- /figures -->")[0]
+    assert re.findall(r"([\d.]+) ms more", figures) == [f"{ms:.2g}" for ms in more_ms]
+    assert max(more_ms) < 5
