@@ -32,6 +32,7 @@ from api.description.answers import (
     refusals,
 )
 from api.serializers import KEYS, Question, Wishes
+from history.errors import ConversationBusy, ConversationNotFound
 from pipeline import errors
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
@@ -191,6 +192,7 @@ describe(
         exceptions.UploadIncomplete,
         errors.InputError,
         errors.NoSpeech,
+        *(ConversationNotFound, ConversationBusy),
         errors.TextTooLong,
         errors.UnknownVoice,
         errors.UnsupportedLanguage,
