@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 STALE_S = 600
@@ -26,10 +28,12 @@ def write(target: Path, data: bytes, *, aside: Path) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # not every file system can; then its age must tell
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+            temporary.replace(target)  # while it is held: see leftovers
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -51,8 +55,17 @@ def digest(data: bytes) -> str:
 
 
 def leftovers(aside: Path) -> Iterator[Path]:
-    """What a crash left in ``aside``."""
-    return (file for file in aside.glob("*") if is_stale(file))
+    """What a crash left in ``aside``: who writes a file holds it, and the dead hold nothing."""
+    return (file for file in aside.glob("*") if _is_abandoned(file))
+
+
+def _is_abandoned(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is held, it has its name by now, or there are no locks here
+        return is_stale(file)
+    return True
 
 
 def is_stale(file: Path) -> bool:

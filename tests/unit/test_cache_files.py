@@ -1,12 +1,16 @@
 """Files are there whole or not at all."""
 
+import fcntl
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cache import files
 from files import atomic
+from tests.conftest import ROOT
 from tests.unit.cached import make_old
 
 KEY = "ab" + "0" * 62
@@ -89,14 +93,41 @@ def test_stored_are_those_named_by_a_key() -> None:
 
 def test_sweeping_removes_what_crashes_left_alone() -> None:
     files.write(KEY, b"speech")
-    old, young = files.root() / ".tmp" / "old", files.root() / ".tmp" / "young"
-    for file in (old, young):
+    old, young, held = (files.root() / ".tmp" / name for name in ("old", "young", "held"))
+    for file in (old, young, held):
         file.touch()
     make_old(old)
     make_old(files.path(KEY))
+    with held.open("rb") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        files.sweep()
+    assert temporaries() == [held]
     files.sweep()
-    assert temporaries() == [young]
+    assert temporaries() == []
     assert list(files.stored()) == [files.path(KEY)]
+
+
+WRITER = """
+import os, pathlib, signal, sys
+from files import atomic
+os.fsync = lambda descriptor: (print("written", flush=True), signal.pause())
+folder = pathlib.Path(sys.argv[1])
+atomic.write(folder / "ab" / "speech.wav", b"speech", aside=folder / ".tmp")
+"""
+
+
+def test_what_a_killed_writer_leaves_is_swept_at_once() -> None:
+    folder = files.root()
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        files.sweep()
+        assert len(temporaries()) == 1  # it may still go on
+        writer.kill()
+    files.sweep()
+    assert temporaries() == []
+    assert list(files.stored()) == []
 
 
 def test_sweeping_nothing() -> None:
