@@ -27,6 +27,7 @@ class Addresses(Body):
 
     voice = fields.URLField()
     voices = fields.URLField()
+    conversations = fields.URLField()
     live = fields.URLField()
     ready = fields.URLField()
 

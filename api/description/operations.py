@@ -198,6 +198,8 @@ describe(
         errors.UnsupportedLanguage,
         errors.UnsupportedTask,
         drf.NotAcceptable,
+        ConversationBusy,
+        ConversationNotFound,
     ],
     forms=(Question, Wishes),
 )
