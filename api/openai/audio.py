@@ -28,6 +28,7 @@ from pipeline.audio import Audio, decode
 from pipeline.encoding import MEDIA_TYPES, SAMPLE_RATE, encoder
 from pipeline.engines import engines
 from pipeline.errors import NoSpeech
+from pipeline.languages import written_in
 from pipeline.stt.base import Task, Transcript
 from pipeline.tts.base import Speech
 
@@ -135,7 +136,10 @@ class SpeechView(PartView):
         body.is_valid(raise_exception=True)
         asked = body.validated_data
         model_of("tts", asked["model"])
-        voice = voices.choose(asked["voice"] or "", asked["language"])
+        name, language = asked["voice"] or "", asked["language"]
+        if language is None and not voices.is_ours(name):
+            language = written_in(asked["input"], engines.tts.languages)
+        voice = voices.choose(name, language)
         mouth = engines.tts if self.remembering else engines.bare.tts
         speeches = mouth.synthesize(
             asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"]

@@ -326,6 +326,14 @@ def test_voices(client: Client, voice: Any, language: str | None, spoken_by: str
     assert sound(speak(client, **body)) == sound(speak(client, **direct))
 
 
+@pytest.mark.parametrize(
+    ("voice", "spoken_in"), [("alloy", "en"), ("", "en"), ("claire", "fr"), ("low", "en")]
+)
+def test_a_text_is_read_in_its_own_language(client: Client, voice: str, spoken_in: str) -> None:
+    response = speak(client, input="What time is it in Paris?", voice=voice)
+    assert response["Content-Language"] == spoken_in
+
+
 def test_no_voice_at_all_is_the_default_one(client: Client) -> None:
     asked = {"input": "Bonjour à tous. Il fait beau.", "response_format": "pcm"}
     response = client.post(SPEECH, asked, content_type="application/json")

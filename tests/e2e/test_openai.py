@@ -190,3 +190,11 @@ def test_english_is_answered_in_english(client: OpenAI, embedded: Engines) -> No
         assert "Rome" in reply.transcript
         heard = embedded.stt.transcribe(from_wav(b64decode(reply.data)), language="en")
         assert "Rome" in heard.text
+
+    read = client.audio.speech.create(
+        model="tts-1", voice="alloy", input="The capital of Italy is Rome.", response_format="wav"
+    ).read()
+    told = client.audio.transcriptions.create(
+        model="whisper-1", file=("speech.wav", read), response_format="verbose_json"
+    )
+    assert (told.language, words(told.text, "en")) == ("english", "the capital of italy is rome")
