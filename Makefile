@@ -16,7 +16,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
 
-.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture messages clean help postman screenshots
+.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile

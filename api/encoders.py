@@ -102,23 +102,24 @@ class Events(Encoder):
     def _encode(self, event: Event) -> bytes:
         match event:
             case Heard():
-                return _sent("heard", transcript_json(event.transcript))
+                return sent("heard", transcript_json(event.transcript))
             case ReplyDelta():
-                return _sent("reply", {"delta": event.text})
+                return sent("reply", {"delta": event.text})
             case Spoken():
                 wav = to_wav([event.speech.audio])
                 speech = sentence_json(self.request, event.speech)
-                return _sent("speech", {**speech, "audio": b64encode(wav).decode("ascii")})
+                return sent("speech", {**speech, "audio": b64encode(wav).decode("ascii")})
             case Done():
-                return _sent("done", turn_json(self.request, self.account))
+                return sent("done", turn_json(self.request, self.account))
 
     def failure(self, problem: Problem) -> bytes:
         body = json.loads(problem.content)
         if "Retry-After" in problem:  # there is no header any more to say it in
             body["retry_after_s"] = int(problem["Retry-After"])
-        return _sent("error", body)
+        return sent("error", body)
 
 
-def _sent(event: str, data: dict[str, Any]) -> bytes:
+def sent(event: str, data: dict[str, Any], *, id: str = "") -> bytes:
     """https://html.spec.whatwg.org/multipage/server-sent-events.html"""
-    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    head = f"id: {id}\n" if id else ""
+    return f"{head}event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()

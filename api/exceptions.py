@@ -26,6 +26,7 @@ from rest_framework.settings import api_settings
 from api.middleware import META
 from api.openai.errors import in_openais_shape, is_openais
 from history.errors import ConversationBusy, ConversationNotFound, NotKept, TurnNotFound
+from jobs import errors as jobs
 from pipeline import errors
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,11 @@ STATUSES: Mapping[type[errors.PipelineError], int] = {
     TurnNotFound: 404,
     ConversationBusy: 409,
     NotKept: 409,
+    jobs.JobNotFound: 404,
+    jobs.JobUnfinished: 409,
+    jobs.JobWithoutResult: 409,
+    jobs.TooManyJobs: 429,
+    jobs.DiskFull: 507,
 }
 """An error without an entry has its base class's: UnknownVoice is an InputError, hence 400."""
 
@@ -75,11 +81,12 @@ class UploadTooLarge(drf.APIException):
     status_code = 413
     default_code = "upload_too_large"
 
-    def __init__(self) -> None:
-        limit_bytes = settings.VOICEBOT_MAX_UPLOAD_BYTES
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        """``limit_bytes`` None is that of a question."""
+        self.limit_bytes = limit_bytes or int(settings.VOICEBOT_MAX_UPLOAD_BYTES)
         super().__init__(
             _("The upload is too large: at most %(limit)d bytes are accepted.")
-            % {"limit": limit_bytes}
+            % {"limit": self.limit_bytes}
         )
 
 

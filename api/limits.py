@@ -19,6 +19,9 @@ from api.middleware import HEADER, META
 MULTIPART_BYTES = 64 * 1024
 """Left to the other fields and to the envelope of the recording."""
 
+JOBS = "/api/jobs"
+"""Where long recordings are sent."""
+
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -26,14 +29,19 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def max_body_bytes() -> int:
-    return int(settings.VOICEBOT_MAX_UPLOAD_BYTES) + MULTIPART_BYTES
+def max_upload_bytes(path: str) -> int:
+    """Of a recording that is sent to ``path``."""
+    if path.startswith(JOBS):
+        return int(settings.VOICEBOT_MAX_JOB_BYTES)
+    return int(settings.VOICEBOT_MAX_UPLOAD_BYTES)
 
 
-def check_declared(content_length: str | None) -> None:
+def check_declared(content_length: str | None, path: str) -> None:
     """:raises UploadTooLarge: a body of ``content_length`` is not worth waiting for."""
-    if content_length and content_length.isdecimal() and int(content_length) > max_body_bytes():
-        raise UploadTooLarge
+    limit_bytes = max_upload_bytes(path)
+    most_bytes = limit_bytes + MULTIPART_BYTES
+    if content_length and content_length.isdecimal() and int(content_length) > most_bytes:
+        raise UploadTooLarge(limit_bytes)
 
 
 class BodyLimit:
@@ -51,29 +59,30 @@ class BodyLimit:
             await self._application(scope, receive, send)
             return
         request = ASGIRequest(scope, io.BytesIO())
+        limit_bytes = max_upload_bytes(request.path_info)
         received_bytes = 0
 
         async def counted() -> Message:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > max_body_bytes():
+            if received_bytes > limit_bytes + MULTIPART_BYTES:
                 return {"type": "http.disconnect"}  # Django then drops what it has, and is silent
             return message
 
         try:
-            check_declared(request.META.get("CONTENT_LENGTH"))
+            check_declared(request.META.get("CONTENT_LENGTH"), request.path_info)
             await self._application(scope, counted, send)
-            if received_bytes > max_body_bytes():
-                raise UploadTooLarge
-        except UploadTooLarge:
-            await _refuse(request, send)
+            if received_bytes > limit_bytes + MULTIPART_BYTES:
+                raise UploadTooLarge(limit_bytes)
+        except UploadTooLarge as exc:
+            await _refuse(request, send, exc)
 
 
-async def _refuse(request: ASGIRequest, send: Send) -> None:
+async def _refuse(request: ASGIRequest, send: Send, refusal: UploadTooLarge) -> None:
     language = translation.get_language_from_request(request)
     with translation.override(language):
-        response = Problem(UploadTooLarge(), request.path_info)
+        response = Problem(UploadTooLarge(refusal.limit_bytes), request.path_info)
     response["Content-Language"] = language
     response[HEADER] = headers.request_id(request.META.get(META))
     response["Content-Length"] = str(len(response.content))

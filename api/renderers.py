@@ -63,6 +63,32 @@ class EventsRenderer(StreamRenderer):
     format = "events"
 
 
+class TextRenderer(BaseRenderer):
+    """Text that is written already."""
+
+    charset = "utf-8"
+
+    def render(
+        self,
+        data: str,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        return data.encode()
+
+
+class SrtRenderer(TextRenderer):
+    media_type = "application/x-subrip"
+    format = "srt"
+
+
+class VttRenderer(TextRenderer):
+    media_type = "text/vtt"
+    format = "vtt"
+
+
+RESULT_RENDERERS = [JSONRenderer, SrtRenderer, VttRenderer]
+
 TURN_RENDERERS = [
     *(WavRenderer, XWavRenderer, WaveRenderer),
     JSONRenderer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +19,11 @@ from api.middleware import META
 from history import models as history
 from history.models import Conversation
 from history.recording import Recording
+from jobs.models import Job
+from jobs.models import Segment as JobSegment
 from pipeline import provenance
 from pipeline.engines import engines
-from pipeline.stt.base import Transcript
+from pipeline.stt.base import Segment, Transcript
 from pipeline.tts.base import MAX_SPEED, MIN_SPEED, Speech, Voice
 from pipeline.turn import Times
 
@@ -31,6 +34,13 @@ MAX_SENTENCES = 50
 
 KEYS = rf"[0-9a-f]{{64}}(?:\+[0-9a-f]{{64}}){{0,{MAX_SENTENCES - 1}}}"
 """Addresses of cached sentences, in the order they are spoken, joined by ``+``."""
+
+
+AUDIO_MESSAGES: dict[str, Any] = {
+    "required": _("Send the recording as a file in the field “audio”."),
+    "invalid": _("The field “audio” must be a file, not text."),
+    "empty": _("The recording is empty."),
+}
 
 
 def primary_language(tag: str) -> str:
@@ -57,11 +67,7 @@ class Question(Wishes):
 
     audio = serializers.FileField(
         help_text="WebM, Ogg, MP4, MP3, AAC, FLAC or WAV.",
-        error_messages={
-            "required": _("Send the recording as a file in the field “audio”."),
-            "invalid": _("The field “audio” must be a file, not text."),
-            "empty": _("The recording is empty."),
-        },
+        error_messages=AUDIO_MESSAGES,
     )
     language = serializers.CharField(
         allow_blank=True,
@@ -81,6 +87,10 @@ class Question(Wishes):
         allow_blank=True,
         default="",
         help_text="The id of a conversation, whose turns the reply knows and which it joins.",
+    )
+    job = serializers.BooleanField(
+        default=True,
+        help_text="A recording that is too long for a turn becomes a job; `false`: is refused.",
     )
 
     def validate_audio(self, audio: UploadedFile) -> UploadedFile:
@@ -112,6 +122,73 @@ class Question(Wishes):
             "voice": voice,
             "language": None if language == DETECTED else language,
         }
+
+
+class LongRecording(serializers.Serializer[None]):
+    """A recording to make a job of, as a form."""
+
+    audio = serializers.FileField(
+        help_text="WebM, Ogg, MP4, MP3, AAC, FLAC or WAV.", error_messages=AUDIO_MESSAGES
+    )
+    language = serializers.CharField(
+        allow_blank=True,
+        default="",
+        max_length=16,
+        help_text="`fr`, `en`, …, or `auto` to detect it; else a setting.",
+    )
+    task = serializers.ChoiceField(
+        choices=["transcribe", "translate"],
+        default="transcribe",
+        help_text="`translate`: into English, where the weights can.",
+    )
+    prompt = serializers.CharField(
+        allow_blank=True,
+        default="",
+        max_length=1_000,
+        help_text="Text that may have come before: names, spelling, punctuation.",
+    )
+
+    def validate_audio(self, audio: UploadedFile) -> UploadedFile:
+        if (audio.size or 0) > settings.VOICEBOT_MAX_JOB_BYTES:
+            raise UploadTooLarge(settings.VOICEBOT_MAX_JOB_BYTES)
+        return audio
+
+    def validate_language(self, language: str) -> str:
+        """Empty is to be detected."""
+        language = primary_language(language) or settings.VOICEBOT_LANGUAGE
+        return "" if language == DETECTED else language
+
+
+def job_url(request: Request, job: Job, name: str = "job") -> str:
+    return reverse(f"api:{name}", kwargs={"pk": job.pk}, request=request)
+
+
+def job_json(request: Request, job: Job) -> dict[str, Any]:
+    return {
+        "id": str(job.pk),
+        "status": job.status,
+        "created_at": time_json(job.created_at),
+        "started_at": time_json(job.started_at),
+        "finished_at": time_json(job.finished_at),
+        "expires_at": time_json(job.expires_at),
+        "language": job.heard_language or job.language or None,
+        "task": job.task,
+        "duration": job.duration,
+        "heard": round(job.done_s, 3),
+        "progress": round(job.progress, 4),
+        "error": {"detail": job.detail, "code": job.code} if job.code else None,
+        "url": job_url(request, job),
+        "events_url": job_url(request, job, "job-events"),
+        "result_url": job_url(request, job, "job-result"),
+    }
+
+
+def time_json(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="milliseconds")
+
+
+def segment_json(segment: Segment | JobSegment) -> dict[str, Any]:
+    return {"start": segment.start, "end": segment.end, "text": segment.text}
 
 
 def voice_json(voice: Voice) -> dict[str, Any]:
@@ -151,10 +228,7 @@ def transcript_json(transcript: Transcript) -> dict[str, Any]:
     return {
         "text": transcript.text,
         "language": transcript.language,
-        "segments": [
-            {"start": segment.start, "end": segment.end, "text": segment.text}
-            for segment in transcript.segments
-        ],
+        "segments": [segment_json(segment) for segment in transcript.segments],
     }
 
 

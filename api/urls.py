@@ -3,7 +3,7 @@ a redirect would lose the recording that came with the request."""
 
 from django.urls import URLPattern, path, register_converter
 
-from api import conversations, health, views
+from api import conversations, health, jobs, views
 from api.description.views import DocsView, SchemaView
 from api.serializers import KEYS
 
@@ -50,6 +50,10 @@ urlpatterns = [
         conversations.AnswerView.as_view(),
         name="answer",
     ),
+    *both_ways("jobs/", jobs.JobsView, "jobs"),
+    *both_ways("jobs/<uuid:pk>/", jobs.JobView, "job"),
+    *both_ways("jobs/<uuid:pk>/events", jobs.EventsView, "job-events"),
+    *both_ways("jobs/<uuid:pk>/result", jobs.ResultView, "job-result"),
     path("speech/<keys:keys>.wav", views.SpeechView.as_view(), name="speech"),
     *both_ways("schema/", SchemaView, "schema"),
     *both_ways("docs/", DocsView, "docs"),

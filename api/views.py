@@ -8,7 +8,8 @@ from contextlib import closing
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.http.request import MediaType
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
@@ -27,6 +28,8 @@ from api.renderers import TURN_RENDERERS, Negotiation
 from api.serializers import (
     Question,
     Wishes,
+    job_json,
+    job_url,
     primary_language,
     times_json,
     turn_json,
@@ -35,11 +38,29 @@ from api.serializers import (
 from api.sounds import wav_response
 from api.turns import Account, Part, followed
 from cache.models import CachedSpeech
+from jobs import tasks
+from jobs.models import Job
 from pipeline import provenance, tenants
 from pipeline.audio import decode, to_wav
 from pipeline.engines import engines
+from pipeline.errors import AudioTooLong
 from pipeline.stt.base import Transcript
 from pipeline.turn import Event, Turn, take
+
+
+class Postponed(JsonResponse):
+    """A job was made of what was sent."""
+
+    code = AudioTooLong.code  # no turn was taken
+
+    def __init__(self, request: Request, job: Job) -> None:
+        super().__init__(
+            job_json(request, job),
+            status=202,
+            headers={"Location": job_url(request, job), "Cache-Control": "no-store"},
+            json_dumps_params={"ensure_ascii": False},
+        )
+
 
 FILENAME = {"Content-Disposition": 'inline; filename="answer.wav"'}
 
@@ -109,7 +130,7 @@ class IndexView(ApiView):
     scope = ""
 
     def get(self, request: Request) -> Response:
-        names = ("voice", "voices", "conversations", "live", "ready")
+        names = ("voice", "voices", "conversations", "jobs", "live", "ready")
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 
 
@@ -131,7 +152,7 @@ class RecordingView(ApiView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.account = self.open_account(request.META[META])
-        check_declared(request.META.get("CONTENT_LENGTH"))
+        check_declared(request.META.get("CONTENT_LENGTH"), request.path)
         posted = request._request
         posted.upload_handlers = [WholeUploads(posted), *posted.upload_handlers]
         super().initial(request, *args, **kwargs)
@@ -143,7 +164,7 @@ class RecordingView(ApiView):
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if not response.streaming:
-            code = response.code if isinstance(response, Problem) else ""
+            code = response.code if isinstance(response, Problem | Postponed) else ""
             self.account.close(response.status_code, code)
         return response
 
@@ -167,13 +188,34 @@ class VoiceView(RecordingView):
             conversation=asked["conversation"], upload_bytes=asked["audio"].size, options=wishes
         )
         started = time.monotonic()
-        utterance = decode(asked["audio"].file, max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
+        try:
+            limit_s = settings.VOICEBOT_MAX_UTTERANCE_S
+            utterance = decode(asked["audio"].file, max_duration=limit_s)
+        except AudioTooLong as too_long:
+            postponed = asked["job"] and asked["conversation"] is None
+            if not postponed or max(limit_s, too_long.duration) >= settings.VOICEBOT_MAX_JOB_S:
+                raise
+            return self._postponed(request, asked["audio"], asked["language"])
         self.account.decoded_s = time.monotonic() - started
         remembering = self.remembering and not self._cache_off(request, asked["cache"])
         turn = self.account.take(utterance, remembering=remembering, **wishes)
         if encoder is None:
             return self._whole(request, take(turn))
         return self._streamed(request, turn, encoder(request, self.account))
+
+    def _postponed(
+        self, request: Request, audio: UploadedFile, language: str | None
+    ) -> HttpResponseBase:
+        """It is written down when there is time."""
+        job = Job(
+            tenant=self.tenant,
+            request_id=request.META[META],
+            upload_bytes=audio.size or 0,
+            language=language or "",
+        )
+        audio.seek(0)
+        tasks.begin(audio.chunks(), job)
+        return Postponed(request, job)
 
     def _cache_off(self, request: Request, cache: str) -> bool:
         """Whether the form, or the address, says so."""

@@ -8,15 +8,24 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 STALE_S = 600
 """Nobody takes that long to write a file and its row: an older leftover is a crash's."""
 
 
 def write(target: Path, data: bytes, *, aside: Path) -> None:
-    """Put ``data`` in the place of ``target``, whole or not at all, even if the power fails.
+    """Put ``data`` in the place of ``target``: see ``writing``."""
+    with writing(target, aside=aside) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing(target: Path, *, aside: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``target`` in the end, whole or not at all, even if the power
+    fails.
 
     ``aside``: the folder, in the same file system, where it is written before it has its name.
 
@@ -30,7 +39,7 @@ def write(target: Path, data: bytes, *, aside: Path) -> None:
         with os.fdopen(descriptor, "wb") as file:
             with suppress(OSError):  # not every file system can; then its age must tell
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             temporary.replace(target)  # while it is held: see leftovers

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics, tracing
 from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable, PipelineError
+from pipeline.traffic import traffic
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,11 @@ class Engine(ABC):
         """Loaded, in a slot, under a deadline, with foreign exceptions mapped."""
         self.load()
         metrics.SLOTS.labels(self.role, self.name).set(self.slots)
+        with traffic.one_more(), self._slot() as deadline:
+            yield deadline
+
+    @contextmanager
+    def _slot(self) -> Iterator[Deadline]:
         with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
             free = self._free.acquire(timeout=self._wait_s)
         if not free:

@@ -34,6 +34,7 @@ TURNS = Counter(
 PARTS = Counter(
     "voicebot_parts", "Transcripts and speech asked for without a turn", ["kind", "outcome"]
 )
+JOBS = Counter("voicebot_jobs", "Jobs: done, cancelled, or the error's code", ["outcome"])
 STAGES = Histogram(
     "voicebot_turn_stage_seconds", "Time of a turn's stages", ["stage"], buckets=BUCKETS_S
 )

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.stt.base import Segment
+from pipeline.stt.base import Segment, Transcript
+
+MAX_CHARS, MAX_S = 84, 7.0
+"""Of what can be read at a time: two lines of 42 characters."""
+
+PAUSE_S = 1.0
+"""What comes after it is not shown before it."""
+
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")
 
 LEAST_MS = 1
 """What ends as it begins is not shown, and is no valid cue."""
+
+
+def readable(transcript: Transcript) -> Sequence[Segment]:
+    """The segments of ``transcript``, cut into what can be read at a time, between sentences where
+    there is room: where it has the times of words, else as they are."""
+    text, position = transcript.text, 0
+    cut: list[Segment] = []
+    begin: int | None = None  # of the next one, in `text`
+    start = end = 0.0
+    for word in transcript.words:
+        first = text.find(word.text, position)
+        if first < 0:  # it is written otherwise there
+            return transcript.segments
+        last = first + len(word.text)
+        if begin is not None and (
+            text[:position].rstrip().endswith(SENTENCE_ENDS)
+            or last - begin > MAX_CHARS
+            or word.end - start > MAX_S
+            or word.start - end > PAUSE_S
+        ):
+            cut.append(Segment(start, end, text[begin:position].strip()))
+            begin = None
+        if begin is None:
+            begin, start = first, word.start
+        position, end = last, word.end
+    if begin is not None:
+        cut.append(Segment(start, end, text[begin:].strip()))
+    return cut or transcript.segments
 
 
 def srt(segments: Iterable[Segment]) -> str:

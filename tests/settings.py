@@ -38,4 +38,5 @@ else:
     # The transaction around a test outlives the requests in it.
     del DATABASES["default"]["OPTIONS"]["pool"]
     DATABASES["default"]["CONN_MAX_AGE"] = None
+TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

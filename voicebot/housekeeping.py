@@ -8,6 +8,8 @@ import threading
 from django.db import connections
 
 from history import retention
+from jobs import retention as jobs
+from jobs import tasks
 
 logger = logging.getLogger(__name__)
 
@@ -23,20 +25,36 @@ def start() -> threading.Event:
 
 
 def _run(stop: threading.Event) -> None:
+    resume()
     while not stop.is_set():
         tidy()
         stop.wait(EVERY_S)
+
+
+def resume() -> None:
+    """Go on with jobs that were left when the server ended."""
+    try:
+        left = tasks.resume()
+    except Exception:
+        logger.exception("Jobs cannot be gone on with.")
+    else:
+        logger.debug("Going on with %d jobs.", left)
+    finally:
+        connections.close_all()  # this thread's
 
 
 def tidy() -> None:
     """Whatever fails is in the log, and tried again the next time."""
     try:
         gone = retention.expire()
-        for file in retention.orphans():
+        gone_jobs = jobs.expire()
+        for file in [*retention.orphans(), *jobs.orphans()]:
             file.unlink(missing_ok=True)
+        if gone_jobs:
+            retention.scrub()
     except Exception:
         logger.exception("What is old cannot be removed.")
     else:
-        logger.debug("Removed what is old: %s", gone)
+        logger.debug("Removed what is old: %s, %d jobs", gone, gone_jobs)
     finally:
         connections.close_all()  # this thread's

@@ -66,6 +66,9 @@ VOICEBOT_KEEP_TEXTS_DAYS = env.integer("VOICEBOT_KEEP_TEXTS_DAYS", 30, minimum=1
 VOICEBOT_KEEP_UTTERANCES_DAYS = env.integer("VOICEBOT_KEEP_UTTERANCES_DAYS", 0, minimum=0)
 VOICEBOT_KEEP_SPEECH_DAYS = env.integer("VOICEBOT_KEEP_SPEECH_DAYS", 0, minimum=0)
 VOICEBOT_KEEP_TURNS_DAYS = env.integer("VOICEBOT_KEEP_TURNS_DAYS", 90, minimum=0)
+VOICEBOT_MAX_JOB_S = env.integer("VOICEBOT_MAX_JOB_S", 7_200, minimum=1)
+VOICEBOT_MAX_JOB_BYTES = env.integer("VOICEBOT_MAX_JOB_BYTES", 150_000_000, minimum=1_000)
+VOICEBOT_KEEP_JOBS_DAYS = env.integer("VOICEBOT_KEEP_JOBS_DAYS", 1, minimum=1)
 VOICEBOT_MEMORY_S = env.integer("VOICEBOT_MEMORY_S", 3_600, minimum=0)
 VOICEBOT_THREADS = env.integer("VOICEBOT_THREADS", os.cpu_count() or 1, minimum=1)
 
@@ -137,6 +140,7 @@ INSTALLED_APPS = [
     "access.apps.AccessConfig",
     "cache.apps.CacheConfig",
     "history.apps.HistoryConfig",
+    "jobs.apps.JobsConfig",
     "pipeline.apps.PipelineConfig",
     "web.apps.WebConfig",
     "django.contrib.admin",
@@ -148,6 +152,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "corsheaders",
     "axes",
+    "django_tasks",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "console.apps.ConsoleConfig",  # the last one: it looks at the others
@@ -225,6 +230,9 @@ CACHES = {
     "requests": {"BACKEND": LOCMEM, "LOCATION": "requests", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
 
+# Who does what need not be waited for.
+TASKS = {"default": {"BACKEND": "jobs.worker.InProcess"}}
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -258,7 +266,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A self-hosted voice assistant: a spoken question in, a spoken answer out.",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/"}],
-    "PREPROCESSING_HOOKS": ["api.description.operations.described"],
+    "PREPROCESSING_HOOKS": ["api.description.describing.described"],
     "POSTPROCESSING_HOOKS": [],
     "SORT_OPERATIONS": False,  # they come as the addresses do
     "COMPONENT_SPLIT_REQUEST": True,  # a file is sent, and its address is answered
@@ -271,6 +279,8 @@ SPECTACULAR_SETTINGS = {
     },
     "TAGS": [
         {"name": "Turns", "description": "A spoken question in, a spoken answer out."},
+        {"name": "Jobs", "description": "A long recording in, its transcript out, later."},
+        {"name": "OpenAI’s API", "description": "Its calls, for clients that know nothing else."},
         {"name": "Service", "description": "Where things are, and how they are."},
     ],
 }

@@ -9,7 +9,13 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions as drf
-from rest_framework.serializers import Field, Serializer
+from rest_framework.serializers import (
+    Field,
+    FileField,
+    ListField,
+    ListSerializer,
+    Serializer,
+)
 
 from api.description.bodies import Body, Problem
 from api.exceptions import STATUSES, BadRequest, InternalError
@@ -48,52 +54,72 @@ def code(error: Error) -> str:
 
 
 def form_codes(*forms: type[Serializer[Any]]) -> Iterator[str]:
-    """Those of whatever can be wrong with the fields of ``forms``."""
+    """Those of whatever can be wrong with the fields of ``forms``, or of objects in JSON."""
     for form in forms:
-        for name, field in form().fields.items():
-            yield from (
-                f"{name}_{'missing' if error == 'required' else error}"
-                for error in field.error_messages
-                if _possible(error, field)
-            )
+        fields = form().fields
+        in_json = not any(isinstance(field, FileField) for field in fields.values())
+        if in_json:
+            yield from ("body_invalid", "body_null")  # it is no object
+        for name, field in fields.items():
+            for error in _wrong(field):
+                if in_json or error != "null":
+                    yield f"{name}_{'missing' if error == 'required' else error}"
+
+
+def _wrong(field: Any) -> Iterator[str]:
+    """What can be, with ``field`` or with anything in it."""
+    yield from (error for error in field.error_messages if _possible(error, field))
+    yield from (v.code for v in getattr(field, "validators", []) if hasattr(v, "code"))
+    if isinstance(field, Serializer):
+        for inner in field.fields.values():
+            yield from _wrong(inner)
+    elif isinstance(field, ListField | ListSerializer):
+        yield from _wrong(field.child)
 
 
 def _possible(error: str, field: Field[Any, Any, Any, Any]) -> bool:
     match error:
-        case "null":  # no form can hold it
-            return False
         case "required":
             return field.required
+        case "null":
+            return not field.allow_null
         case "blank":
             return not getattr(field, "allow_blank", False)
+        case "empty" if not isinstance(field, FileField):
+            return not getattr(field, "allow_empty", True)
         case "max_length" | "min_length" | "max_value" | "min_value":
             return getattr(field, error, None) is not None
     return True
 
 
-def refusals(*errors: Error, forms: tuple[type[Serializer[Any]], ...] = ()) -> dict[int, Any]:
-    """Status → the answer to those of ``errors`` that have it, with their codes."""
+def refusals(
+    shape: type[Body], *errors: Error, forms: tuple[type[Serializer[Any]], ...] = ()
+) -> dict[int, Any]:
+    """Status → the answer to those of ``errors`` that have it, with their codes. ``shape``:
+    ``Problem``, or that of OpenAI's API."""
     codes: dict[int, set[str]] = defaultdict(set)
     for error in (*ALWAYS, *errors):
         codes[status(error)].add(code(error))
     codes[400].update(form_codes(*forms))
-    return {number: _refusal(codes[number]) for number in sorted(codes)}
+    return {number: _refusal(shape, codes[number]) for number in sorted(codes)}
 
 
-def _refusal(codes: set[str]) -> OpenApiResponse:
+def _refusal(shape: type[Body], codes: set[str]) -> OpenApiResponse:
     told = ", ".join(f"`{code}`" for code in sorted(codes))
-    return OpenApiResponse(Coded(sorted(codes)), description=told)
+    return OpenApiResponse(Coded(shape, sorted(codes)), description=told)
 
 
 class Coded:
-    """A ``Problem`` with one of ``codes``."""
+    """A ``shape`` of errors, with one of ``codes``."""
 
-    def __init__(self, codes: list[str]) -> None:
-        self.codes = codes
+    def __init__(self, shape: type[Body], codes: list[str]) -> None:
+        self.shape = shape
+        coded: dict[str, Any] = {"properties": {"code": {"enum": codes}}}
+        self.schema = coded if shape is Problem else {"properties": {"error": coded}}
 
 
 class Events:
-    """Server-sent events: name → what the data of each holds, as JSON."""
+    """Server-sent events: name → what the data of each holds, as JSON; the empty name is none."""
 
     def __init__(self, description: str, events: Mapping[str, type[Body]]) -> None:
         self.description = description
@@ -112,12 +138,8 @@ class Schema(AutoSchema):
     ) -> dict[str, Any]:
         described = serializer
         if isinstance(serializer, OpenApiResponse) and isinstance(serializer.response, Coded):
-            schema: dict[str, Any] = {
-                "allOf": [
-                    self._ref(Problem),
-                    {"properties": {"code": {"enum": serializer.response.codes}}},
-                ]
-            }
+            coded = serializer.response
+            schema: dict[str, Any] = {"allOf": [self._ref(coded.shape), coded.schema]}
             described = OpenApiResponse(schema, serializer.description)
             media_types = ["application/json"]
         elif isinstance(serializer, Events):
@@ -147,6 +169,8 @@ class Schema(AutoSchema):
             "contentMediaType": "application/json",
             "contentSchema": self._ref(body),
         }
+        if not name:
+            return {"type": "object", "required": ["data"], "properties": {"data": data}}
         return {
             "type": "object",
             "required": ["event", "data"],
@@ -180,4 +204,4 @@ REQUEST_ID = [
     header("X-Request-Id", "The id of the request in the log; yours, if you sent one."),
 ]
 CHALLENGE = header("WWW-Authenticate", "`Bearer`: how a key is sent.", 401)
-RETRY_AFTER = header("Retry-After", "Seconds after which it is worth asking again.", 503)
+RETRY_AFTER = header("Retry-After", "Seconds after which it is worth asking again.", 409, 429, 503)

@@ -28,6 +28,7 @@ class Addresses(Body):
     voice = fields.URLField()
     voices = fields.URLField()
     conversations = fields.URLField()
+    jobs = fields.URLField()
     live = fields.URLField()
     ready = fields.URLField()
 
@@ -56,6 +57,41 @@ class Transcript(Body):
     text = fields.CharField()
     language = fields.CharField(help_text="ISO 639-1.")
     segments = Segment(many=True)
+
+
+class Failure(Body):
+    """Why a job failed."""
+
+    detail = fields.CharField(help_text="For people.")
+    code = fields.CharField(help_text="For programs; never changes.")
+
+
+class Job(Body):
+    """A recording that is too long to be waited for."""
+
+    id = fields.UUIDField()
+    status = fields.ChoiceField(choices=["waiting", "running", "done", "failed", "cancelled"])
+    created_at = fields.DateTimeField()
+    started_at = fields.DateTimeField(allow_null=True)
+    finished_at = fields.DateTimeField(allow_null=True)
+    expires_at = fields.DateTimeField(
+        allow_null=True, help_text="When it goes, with all that was heard; null: not finished yet."
+    )
+    language = fields.CharField(allow_null=True, help_text="ISO 639-1; null: not detected yet.")
+    task = fields.ChoiceField(choices=["transcribe", "translate"])
+    duration = fields.FloatField(allow_null=True, help_text="Seconds; null: not read yet.")
+    heard = fields.FloatField(help_text="Seconds of it.")
+    progress = fields.FloatField(help_text="From 0 to 1.")
+    error = Failure(allow_null=True)
+    url = fields.URLField()
+    events_url = fields.URLField()
+    result_url = fields.URLField()
+
+
+class LongTranscript(Transcript):
+    """What was heard in a long recording."""
+
+    duration = fields.FloatField(help_text="Of the recording, in seconds.")
 
 
 class ReplyDelta(Body):

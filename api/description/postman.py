@@ -62,13 +62,16 @@ def _calls(schema: Mapping[str, Any], path: str, method: str, operation: Json) -
 
 
 def _accepted(operation: Json) -> list[str]:
-    """Media types that it answers with when it succeeds, each once whatever it is called."""
+    """Media types that it answers with when it succeeds, where one chooses by ``Accept``; each
+    once, whatever it is called."""
+    if not any(parameter["name"] == "format" for parameter in operation["parameters"]):
+        return ["*/*"]
     kinds: dict[str, str] = {}
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
             for media_type in answer.get("content", {}):
                 kinds.setdefault(media_type.replace("/x-", "/").replace("wave", "wav"), media_type)
-    return list(kinds.values()) or ["*/*"]
+    return list(kinds.values())
 
 
 def _url(path: str, operation: Json) -> Json:
@@ -104,8 +107,9 @@ def _choice(parameter: Json) -> Json:
 
 def _body(schema: Mapping[str, Any], content: Json) -> Json:
     if FORM not in content:
-        example = content["application/json"].get("example", {})
-        raw = json.dumps(example, indent=2, ensure_ascii=False)
+        examples = content["application/json"].get("examples", {})
+        example: Json = next(iter(examples.values()), {})
+        raw = json.dumps(example.get("value", {}), indent=2, ensure_ascii=False)
         return {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
     form = _resolved(schema, content[FORM]["schema"])
     required = form.get("required", [])

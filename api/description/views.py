@@ -17,7 +17,7 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-import api.description.operations  # noqa: F401 - what is described is told there
+from api.description import jobs, openai, service, turns  # noqa: F401 - they describe it
 from api.views import ApiView
 
 POLICY = "; ".join(

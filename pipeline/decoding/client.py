@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
@@ -126,15 +126,21 @@ class Decoder:
 
     def decode(self, upload: Upload, max_duration: float) -> NDArray[np.float32]:
         """Of shape ``(n,)``, finite and in [-1, 1]; see ``pipeline.audio.decode``."""
+        return np.concatenate(list(self.pieces(upload, max_duration)))
+
+    def pieces(
+        self, upload: Upload, max_duration: float
+    ) -> Generator[NDArray[np.float32], None, None]:
+        """The same, piece by piece: what is long need not fit into memory. The errors come last."""
         if not self._places.acquire(timeout=WAIT_S):
             raise EngineBusy(retry_after_s=round(WAIT_S))
         try:
-            samples = np.concatenate(list(self._read(upload, max_duration)))
+            for samples in self._read(upload, max_duration):
+                yield samples.clip(-1, 1)
         except Refused as refused:
             raise error(refused, max_duration) from refused
         finally:
             self._places.release()
-        return samples.clip(-1, 1)
 
     def _read(self, upload: Upload, max_duration: float) -> Iterator[NDArray[np.float32]]:
         file = io.BytesIO(upload) if isinstance(upload, bytes) else upload

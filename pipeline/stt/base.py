@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from django.utils.translation import gettext as _
+from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import NoSpeech, UnsupportedLanguage, UnsupportedTask
+
+SILENCE_PEAK = 1e-3
+"""Of full scale (-60 dB): quieter than the noise of any microphone in use."""
+
+Stretches = Sequence[tuple[int, int]]
+"""Where somebody speaks, from sample to sample."""
 
 Task = Literal["transcribe", "translate"]
 
@@ -111,6 +119,12 @@ class SpeechToText(Engine):
             raise NoSpeech
         written = "en" if task == "translate" else transcript.language
         return replace(transcript, language=written, words=tuple(joined(transcript.words)))
+
+    def speech_in(self, samples: NDArray[np.float32]) -> Stretches:
+        """Where somebody speaks in ``samples``, of shape ``(n,)`` at 16 kHz: as far as this engine
+        can tell, hence all of it where there is any sound."""
+        quiet = float(np.abs(samples).max(initial=0.0)) < SILENCE_PEAK
+        return [] if quiet else [(0, len(samples))]
 
     def _check(self, wanted: Wanted) -> None:
         if wanted.language is not None and wanted.language not in self.languages:

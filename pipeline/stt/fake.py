@@ -10,9 +10,7 @@ from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
 from pipeline.scripted import Script
-from pipeline.stt.base import Segment, SpeechToText, Transcript, Wanted, Word
-
-SILENCE_PEAK = 1e-3  # of full scale
+from pipeline.stt.base import SILENCE_PEAK, Segment, SpeechToText, Transcript, Wanted, Word
 
 
 class Fake(SpeechToText):

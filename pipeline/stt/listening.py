@@ -19,12 +19,20 @@ from numpy.typing import NDArray
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
-from pipeline.stt.base import Segment, SpeechToText, Transcript, Wanted, Word
+from pipeline.stt.base import (
+    SILENCE_PEAK,
+    Segment,
+    SpeechToText,
+    Stretches,
+    Transcript,
+    Wanted,
+    Word,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 
-SILENCE_PEAK = 1e-3
-"""Of full scale (-60 dB): quieter than the noise of any microphone in use."""
+PAUSE_MS = 250
+"""Between two words, speakers pause less."""
 
 MARGIN_S = 0.2
 """Kept before the first and after the last word: consonants are quieter than VAD expects."""
@@ -110,6 +118,15 @@ class Gated(SpeechToText):
             words += [Word(inside(w.start), inside(w.end), w.text) for w in heard.words]
         text = " ".join(segment.text for segment in kept)
         return Transcript(text, heard_language, tuple(kept), tuple(words))
+
+    def speech_in(self, samples: NDArray[np.float32]) -> Stretches:
+        """As Silero hears it, from pause to pause; known once it is loaded."""
+        from faster_whisper.vad import get_speech_timestamps
+
+        if not super().speech_in(samples):
+            return []
+        found = get_speech_timestamps(samples, min_silence_duration_ms=PAUSE_MS, speech_pad_ms=0)
+        return [(stretch["start"], stretch["end"]) for stretch in found]
 
     @abstractmethod
     def _decode(

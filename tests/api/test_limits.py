@@ -8,7 +8,7 @@ from django.test.client import MULTIPART_CONTENT
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from api.limits import BodyLimit, Message, Scope, max_body_bytes
+from api.limits import BodyLimit, Message, Scope, max_upload_bytes
 from tests.api.conftest import Ask, tone
 from tests.api.http import Answer, post_question, send
 
@@ -117,4 +117,4 @@ def test_only_requests_are_limited() -> None:
     scope = {"type": "lifespan"}
     async_to_sync(BodyLimit(application))(scope, _silent, send_nothing)
     assert seen == [scope]
-    assert max_body_bytes() > 2 * MEGABYTE
+    assert max_upload_bytes("/api/voice/") >= 2 * MEGABYTE

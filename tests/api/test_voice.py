@@ -303,7 +303,6 @@ def test_what_a_file_is_called_does_not_matter(ask: Ask, filename: str, content_
         (b"Bonjour, je ne suis pas un son." * 20, 415, "audio_unreadable"),
         (tone(0.5)[:100], 415, "audio_unreadable"),
         (tone(1, peak=0), 422, "no_speech"),
-        (tone(61), 413, "audio_too_long"),
     ],
 )
 def test_recordings_that_cannot_be_answered(ask: Ask, audio: bytes, status: int, code: str) -> None:

@@ -31,6 +31,7 @@ def test_index(client: Client) -> None:
         "voice": "http://testserver/api/voice/",
         "voices": "http://testserver/api/voices/",
         "conversations": "http://testserver/api/conversations/",
+        "jobs": "http://testserver/api/jobs/",
         "live": "http://testserver/api/health/live",
         "ready": "http://testserver/api/health/ready",
     }

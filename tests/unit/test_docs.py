@@ -168,7 +168,7 @@ def field_codes(*, all_of_them: bool) -> dict[str, int]:
 def test_error_codes(subtests: pytest.Subtests) -> None:
     needed = {
         cls.code: next(exceptions.STATUSES[c] for c in cls.__mro__ if c in exceptions.STATUSES)
-        for module in ("pipeline.errors", "history.errors")
+        for module in ("pipeline.errors", "history.errors", "jobs.errors")
         for cls in subclasses(PipelineError, module)
     }
     needed |= codes("api.exceptions") | field_codes(all_of_them=False)

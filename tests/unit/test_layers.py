@@ -17,10 +17,13 @@ LAYERS = {
     "cache": {"pipeline", "files"},
     "history": {"pipeline", "files"},
     "access": {"pipeline"},
-    "api": {"access", "history", "cache", "pipeline", "files"},
+    "jobs": {"pipeline", "files"},
+    "api": {"access", "history", "jobs", "cache", "pipeline", "files"},
     "web": {"api"},
     "console": {"history", "cache", "pipeline", "files"},
-    "voicebot": {"console", "web", "api", "access", "history", "cache", "pipeline", "files"},
+    "voicebot": {
+        *("console", "web", "api", "access", "history", "jobs", "cache", "pipeline", "files"),
+    },
 }
 NOT_IN_PIPELINE = ("rest_framework", "django.http", "django.db", "django.urls")
 

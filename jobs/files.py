@@ -1,0 +1,101 @@
+"""Recordings of jobs on disk, under the data directory, as long as the jobs are not finished::
+
+    jobs/abcd….upload    as it came
+    jobs/abcd….pcm       its sound, in the place of it: PCM at 16 kHz
+    jobs/.tmp/           files being written
+    jobs/.locks/         held while a job is being done
+
+Named by the job's id; a file whose job is gone or finished is nobody's.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+from django.conf import settings
+
+from files import atomic, locks
+from jobs.errors import DiskFull
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["upload", "pcm"]
+KINDS: Final[tuple[Kind, ...]] = ("upload", "pcm")
+
+LEFT_BYTES: Final = 200_000_000
+"""Of the disk; it is wanted by turns, whose uploads pass through it."""
+
+
+def root() -> Path:
+    return Path(settings.VOICEBOT_DATA_DIR) / "jobs"
+
+
+def path(job: uuid.UUID, kind: Kind) -> Path:
+    return root() / f"{job.hex}.{kind}"
+
+
+def _aside() -> Path:
+    return root() / ".tmp"
+
+
+@contextmanager
+def writing(job: uuid.UUID, kind: Kind, *, size_bytes: int) -> Iterator[BinaryIO]:
+    """A file of some ``size_bytes``, which is there when all of it is written.
+
+    :raises DiskFull: nothing is left behind.
+    """
+    try:
+        root().mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(root()).free < size_bytes + LEFT_BYTES:
+            raise DiskFull
+        with atomic.writing(path(job, kind), aside=_aside()) as file:
+            yield file
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull from exc
+        raise
+
+
+def delete(jobs: Iterable[uuid.UUID]) -> None:
+    """What cannot be deleted now is nobody's, and goes with the next expiry."""
+    for job in jobs:
+        for kind in KINDS:
+            try:
+                path(job, kind).unlink(missing_ok=True)
+            except OSError as exc:
+                logger.warning("A recording of a job cannot be deleted: %s", exc)
+
+
+def stored() -> Iterator[tuple[Path, uuid.UUID]]:
+    """Every file that has the name of one of a job."""
+    for kind in KINDS:
+        for file in root().glob(f"*.{kind}"):
+            try:
+                yield file, uuid.UUID(hex=file.stem)
+            except ValueError:
+                continue
+
+
+def leftovers() -> Iterator[Path]:
+    """Temporary files that a crash left."""
+    return atomic.leftovers(_aside())
+
+
+def here(job: uuid.UUID) -> bool:
+    """Whether there is a recording of it on this machine: with several, each has its own."""
+    return any(path(job, kind).exists() for kind in KINDS)
+
+
+def lock(job: uuid.UUID) -> AbstractContextManager[None]:
+    """Held by whoever does ``job``: see ``files.locks``.
+
+    :raises TimeoutError: on entering, at once.
+    """
+    return locks.held(root() / ".locks" / f"{job.hex}.lock", 0)
