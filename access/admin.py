@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from access.models import ApiKey
-from access.scopes import SCOPES
+from access.scopes import SCOPES, usual
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[ApiKey]  # generic in the stubs alone
@@ -27,6 +27,7 @@ class ApiKeyForm(_ModelForm):
     scopes = forms.MultipleChoiceField(
         label=gettext_lazy("Scopes"),
         choices=list(SCOPES.items()),
+        initial=usual,
         widget=forms.CheckboxSelectMultiple,
     )
 

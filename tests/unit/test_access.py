@@ -240,6 +240,12 @@ def test_the_admin_shows_a_key_once(admin_client: Client) -> None:
         assert key.digest not in page.text
 
 
+def test_the_admin_offers_the_usual_scopes(admin_client: Client) -> None:
+    page = admin_client.get("/admin/access/apikey/add/").text
+    checked = re.findall(r'name="scopes" value="(\w+)"[^>]* checked', page)
+    assert checked == ["talk", "conversations"]
+
+
 def test_the_admin_changes_and_revokes(admin_client: Client) -> None:
     key = ApiKey.objects.make("phone")
     form = {"name": "phone", "scopes": list(SCOPES), "per_minute": "5", "tenant": "another"}
