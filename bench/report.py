@@ -64,7 +64,7 @@ class Report:
                 stalls=len(took["stalls_s"]),
             ),
             self._words["peers"],
-            self._table([self._peer(turn, name) for name in PEERS], "peer"),
+            self._table([self._peer(turn, name) for name in PEERS if name in turn], "peer"),
             self._words["heard"],
             self._table(
                 [
