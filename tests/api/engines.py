@@ -84,3 +84,15 @@ class DeafToEnglish(fake.Fake):
     """It cannot translate."""
 
     translates = False
+
+
+class Uncounting(LanguageModel):
+    """Begins with a blank, and does not tell what a reply took."""
+
+    def _load(self) -> None:
+        pass
+
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
+        yield from (" ", "\n", "Bonjour ", "!")

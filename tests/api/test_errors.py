@@ -81,6 +81,35 @@ def test_the_api_always_fails_in_json(
 
 
 @pytest.mark.urls("tests.api.urls")
+@pytest.mark.parametrize("where", ["view", "outside"])
+@pytest.mark.parametrize(
+    ("name", "status", "code", "kind"),
+    [
+        ("missing", 404, "not_found", "invalid_request_error"),
+        ("forbidden", 403, "permission_denied", "permission_error"),
+        ("suspicious", 400, "bad_request", "invalid_request_error"),
+        ("broken", 500, "internal_error", "server_error"),
+    ],
+)
+def test_openais_api_fails_in_its_own_words(
+    client: Client, where: str, name: str, status: int, code: str, kind: str
+) -> None:
+    client.raise_request_exception = False
+    response = client.get(f"/v1/{where}/{name}")
+    assert response.status_code == status
+    error = response.json()["error"]
+    assert error.pop("message")
+    assert error == {"type": kind, "param": None, "code": code}
+
+
+@pytest.mark.urls("tests.api.urls")
+def test_whoever_asks_openais_api_too_often_waits(client: Client) -> None:
+    response = client.get("/v1/view/throttled")
+    assert (response.status_code, response["Retry-After"]) == (429, "7")
+    assert response.json()["error"]["type"] == "rate_limit_error"
+
+
+@pytest.mark.urls("tests.api.urls")
 @pytest.mark.parametrize(
     ("name", "status", "code", "wait"),
     [

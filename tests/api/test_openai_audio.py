@@ -30,6 +30,7 @@ from pipeline.tts.fake import CHARS_PER_S
 from pipeline.tts.fake import Fake as FakeTextToSpeech
 from tests.api.conftest import tone
 from tests.api.engines import DeafToEnglish
+from tests.api.http import send
 
 pytestmark = pytest.mark.django_db
 
@@ -237,6 +238,24 @@ def test_refusals_of_recordings(
     assert error | {"message": ""} == {
         "message": "", "type": "invalid_request_error", "param": param, "code": code
     }  # fmt: skip
+
+
+def test_too_large_a_recording(client: Client, settings: Settings) -> None:
+    settings.VOICEBOT_MAX_UPLOAD_BYTES = 1_000
+    for audio in (tone(0.5), tone(10)):  # larger than the recording may be, and than the form
+        response = transcribe(client, audio=audio)
+        assert response.status_code == 413
+        assert response.json()["error"]["code"] == "upload_too_large"
+
+
+def test_too_large_a_recording_of_which_no_length_is_told(
+    asgi_server: tuple[str, int], settings: Settings
+) -> None:
+    settings.VOICEBOT_MAX_UPLOAD_BYTES = 1_000
+    body = iter([b"{" + bytes(100_000)])
+    response, told = send(asgi_server, "POST", SPEECH, body, {"Content-Type": "application/json"})
+    assert response.status == 413
+    assert json.loads(told)["error"]["code"] == "upload_too_large"
 
 
 def test_a_model_of_another_task_is_refused(client: Client, settings: Settings) -> None:

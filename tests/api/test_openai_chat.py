@@ -26,6 +26,7 @@ from pipeline.stt.base import Wanted
 from pipeline.stt.fake import Fake as FakeSpeechToText
 from pipeline.tts.fake import CHARS_PER_S
 from pipeline.tts.fake import Fake as FakeTextToSpeech
+from tests.api import engines as doubles
 from tests.api.conftest import Ask, tone
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +145,18 @@ def test_usage_at_the_end_of_a_stream(client: Client) -> None:
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["completion_tokens"] == 7
     assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+
+
+def test_an_engine_that_does_not_count(client: Client, settings: Settings) -> None:
+    path = f"{doubles.Uncounting.__module__}.{doubles.Uncounting.__name__}"
+    settings.ENGINES = {**settings.ENGINES, "llm": {"BACKEND": path}}
+    told = post(client, text("Bonjour")).json()
+    assert told["usage"] is None
+    assert told["choices"][0]["message"]["content"] == "Bonjour !"
+    options = {"include_usage": True}
+    chunks, _complete = streamed(post(client, text("Oui ?"), stream=True, stream_options=options))
+    assert "".join(delta.get("content", "") for delta in deltas(chunks)) == "Bonjour !"
+    assert chunks[-1]["usage"] is None
 
 
 def test_an_empty_reply(client: Client, llm: FakeLanguageModel) -> None:

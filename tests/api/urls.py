@@ -39,6 +39,8 @@ def failing(request: HttpRequest, name: str) -> NoReturn:
 failures: list[Any] = [
     path("api/view/<name>", FailingView.as_view()),
     path("api/outside/<name>", failing),
+    path("v1/view/<name>", FailingView.as_view()),
+    path("v1/outside/<name>", failing),
     path("elsewhere/<name>", failing),
 ]
 urlpatterns = [*failures, *urlpatterns]
