@@ -63,8 +63,7 @@ class Report:
                 cached=self._number(turn["http"]["cached_ms"]),
                 stalls=len(took["stalls_s"]),
             ),
-            self._words["peers"],
-            self._table([self._peer(turn, name) for name in PEERS if name in turn], "peer"),
+            *self._peers(turn),
             self._words["heard"],
             self._table(
                 [
@@ -83,6 +82,12 @@ class Report:
             ),
         ]
         return "\n\n".join(parts)
+
+    def _peers(self, turn: dict[str, Any]) -> list[str]:
+        """Nothing where they were not measured."""
+        if not all(name in turn for name in PEERS):
+            return []
+        return [self._words["peers"], self._table([self._peer(turn, n) for n in PEERS], "peer")]
 
     def _peer(self, turn: dict[str, Any], name: str) -> list[str]:
         first, total = (turn[name]["fresh"][what] for what in ("first_audio", "total"))

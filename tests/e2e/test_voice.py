@@ -149,7 +149,7 @@ def test_what_is_no_recording_is_refused(server: Server, speech_dir: Path) -> No
     assert server.ask(webm).status == 200  # and the server goes on
 
 
-def test_forty_minutes_are_too_long(server: Server) -> None:
+def test_forty_minutes_are_too_long_for_a_turn(server: Server) -> None:
     flac = io.BytesIO()
     with av.open(flac, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=8000, layout="mono")
@@ -161,7 +161,7 @@ def test_forty_minutes_are_too_long(server: Server) -> None:
             frame.pts = None
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    answer = server.ask(flac.getvalue())
+    answer = server.ask(flac.getvalue(), job="false")
     assert (answer.status, answer.json["code"]) == (413, "audio_too_long")
 
 
