@@ -77,6 +77,12 @@ class UploadIncomplete(drf.APIException):
     default_detail = gettext_lazy("The upload was cut short. Send it again.")
 
 
+class UploadTooSlow(drf.APIException):
+    status_code = 408
+    default_code = "upload_too_slow"
+    default_detail = gettext_lazy("The upload came too slowly. Send it again.")
+
+
 class UploadTooLarge(drf.APIException):
     status_code = 413
     default_code = "upload_too_large"
@@ -229,19 +235,19 @@ def failure(exc: Exception, request: Request) -> Problem:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if _asked_api(request):
+    if asks_api(request):
         return Problem(BadRequest(), request.path_info)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if _asked_api(request):
+    if asks_api(request):
         return Problem(drf.PermissionDenied(), request.path_info)
     return defaults.permission_denied(request, exception)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if _asked_api(request):
+    if asks_api(request):
         return Problem(drf.NotFound(), request.path_info)
     return defaults.page_not_found(request, exception)
 
@@ -249,10 +255,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Django has logged the error already, without the id that the client was told."""
     logger.error("Request %s failed.", request.META[META])
-    if _asked_api(request):
+    if asks_api(request):
         return Problem(InternalError(), request.path_info)
     return defaults.server_error(request)
 
 
-def _asked_api(request: HttpRequest) -> bool:
+def asks_api(request: HttpRequest) -> bool:
+    """Whether it is for a program, not for a page."""
     return request.path_info.startswith("/api/") or is_openais(request.path_info)

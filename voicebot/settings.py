@@ -233,6 +233,9 @@ CACHES = {
 # Who does what need not be waited for.
 TASKS = {"default": {"BACKEND": "jobs.worker.InProcess"}}
 
+# Of a request that is being received, the rest is on the disk: slow ones are many at once.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 256_000
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
