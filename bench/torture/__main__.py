@@ -11,12 +11,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.torture import inventing, uploads
+from bench.torture import inventing, slow, uploads
 from bench.torture.report import Report
 
 PARTS: dict[str, Callable[[Report, Path, int], None]] = {
     "uploads": uploads.run,
     "inventing": inventing.run,
+    "slow": slow.run,
 }
 
 
