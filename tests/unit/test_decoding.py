@@ -182,8 +182,8 @@ class TestDeaths:
         assert decode(recording(), max_duration=2).duration == DURATION
 
     def test_of_too_much_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(client, "MEMORY_BYTES", 0)
         large = recording(10) + bytes(10_000_000)
+        monkeypatch.setattr(client, "MEMORY_BYTES", -len(large))  # nothing, not even for itself
         with pytest.raises(AudioDecodeError, match=TOO_MUCH):
             decode(large, max_duration=60)
         monkeypatch.undo()
