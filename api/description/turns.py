@@ -107,8 +107,6 @@ describe(
         errors.UnsupportedLanguage,
         errors.UnsupportedTask,
         drf.NotAcceptable,
-        ConversationBusy,
-        ConversationNotFound,
     ],
     forms=(Question, Wishes),
 )
