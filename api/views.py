@@ -42,7 +42,7 @@ from jobs import tasks
 from jobs.models import Job
 from pipeline import provenance, tenants
 from pipeline.audio import decode, to_wav
-from pipeline.engines import engines
+from pipeline.engines import Engines, engines
 from pipeline.errors import AudioTooLong
 from pipeline.stt.base import Transcript
 from pipeline.turn import Event, Turn, take
@@ -82,6 +82,11 @@ class ApiView(APIView):
     def remembering(self) -> bool:
         """Unless the client wants nothing to be kept, nor from what was kept."""
         return "no-store" not in self.request.headers.get("Cache-Control", "").lower()
+
+    @property
+    def engines(self) -> Engines:
+        """With what remembers their results, if the client has nothing against it."""
+        return engines if self.remembering else engines.bare
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with tenants.acting_for(""):

@@ -68,10 +68,9 @@ class TranscriptionsView(PartView):
         facts |= {"audio_s": utterance.duration, "decode_s": time.monotonic() - started}
         verbose = asked["response_format"] == "verbose_json"
         granularities = asked["timestamp_granularities[]"]
-        ears = engines.stt if self.remembering else engines.bare.stt
         heard_at = time.monotonic()
         try:
-            transcript = ears.transcribe(
+            transcript = self.engines.stt.transcribe(
                 utterance,
                 language=asked["language"],
                 task=self.task,
@@ -140,8 +139,7 @@ class SpeechView(PartView):
         if language is None and not voices.is_ours(name):
             language = written_in(asked["input"], engines.tts.languages)
         voice = voices.choose(name, language)
-        mouth = engines.tts if self.remembering else engines.bare.tts
-        speeches = mouth.synthesize(
+        speeches = self.engines.tts.synthesize(
             asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"]
         )
         self.account.facts |= {

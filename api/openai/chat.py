@@ -106,7 +106,7 @@ class ChatView(RecordingView):
 
     def _heard_before(self, talk: Chat, language: str | None) -> list[Message]:
         """What was said before. Recordings are heard again, unless that is remembered."""
-        ears = engines.stt if self.remembering else engines.bare.stt
+        stt = self.engines.stt
 
         def texts(said: Said) -> Iterator[str]:
             for part in said.parts:
@@ -114,7 +114,7 @@ class ChatView(RecordingView):
                     yield part.strip()
                     continue
                 try:
-                    yield ears.transcribe(self._decoded([part]), language=language).text
+                    yield stt.transcribe(self._decoded([part]), language=language).text
                 except NoSpeech:
                     continue
 
