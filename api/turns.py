@@ -17,6 +17,7 @@ from api.serializers import times_json
 from history.recording import Recording
 from pipeline import metrics, provenance
 from pipeline.engines import engines
+from pipeline.turn import Event
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,15 @@ class Part:
         outcome = metrics.ABANDONED if status == CLIENT_GONE else code or metrics.DONE
         metrics.PARTS.labels(self.kind, outcome).inc()
         _write_line(self.kind, self.request_id, status, code, self.facts)
+
+
+def encoded(
+    turn: Generator[Event, None, None], encode: Callable[[Event], bytes]
+) -> Generator[bytes, None, None]:
+    """The events of ``turn`` as ``encode`` writes them. Closing it closes the turn."""
+    with closing(turn):
+        for event in turn:
+            yield encode(event)
 
 
 def followed(

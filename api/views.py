@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import closing
 from typing import Any
 
 from django.conf import settings
@@ -36,7 +35,7 @@ from api.serializers import (
     voice_json,
 )
 from api.sounds import wav_response
-from api.turns import Account, Part, followed
+from api.turns import Account, Part, encoded, followed
 from cache.models import CachedSpeech
 from jobs import tasks
 from jobs.models import Job
@@ -257,7 +256,7 @@ class VoiceView(RecordingView):
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
     ) -> StreamingHttpResponse:
-        told = followed(_encoded(turn, encoder), self.account, request, encoder.failure)
+        told = followed(encoded(turn, encoder.encode), self.account, request, encoder.failure)
         body = streaming.body(request._request, told)
         return StreamingHttpResponse(
             body,
@@ -267,12 +266,6 @@ class VoiceView(RecordingView):
                 **(FILENAME if isinstance(encoder, Wav) else {}),
             },
         )
-
-
-def _encoded(turn: Generator[Event, None, None], encoder: Encoder) -> Generator[bytes, None, None]:
-    with closing(turn):
-        for event in turn:
-            yield encoder.encode(event)
 
 
 class SpeechView(ApiView):

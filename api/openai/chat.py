@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from api.openai.completions import ENCODINGS, Answer, Chunks, completion_json
 from api.openai.listing import model_of
 from api.openai.messages import Chat, Said, chat
 from api.openai.serializers import ChatBody
-from api.turns import Account, followed
+from api.turns import Account, encoded, followed
 from api.views import RecordingView, stream_headers, turn_headers
 from pipeline import prompts
 from pipeline.audio import Audio, decode
@@ -124,17 +123,11 @@ class ChatView(RecordingView):
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], chunks: Chunks
     ) -> StreamingHttpResponse:
-        told = followed(_told(turn, chunks), self.account, request, events.failed)
+        told = followed(encoded(turn, chunks.encode), self.account, request, events.failed)
         body = streaming.body(request._request, told)
         return StreamingHttpResponse(
             body, content_type=events.MEDIA_TYPE, headers=stream_headers(chunks.transcript)
         )
-
-
-def _told(turn: Generator[Event, None, None], chunks: Chunks) -> Generator[bytes, None, None]:
-    with closing(turn):
-        for event in turn:
-            yield chunks.encode(event)
 
 
 def _voice_id(name: str, language: str | None) -> str:
