@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from access.scopes import CONVERSATIONS
 from api.exceptions import SpeechNotFound, UtteranceNotFound
-from api.serializers import DETECTED, Wishes, primary_language
+from api.serializers import DETECTED, Wishes, primary_language, turn_url
 from api.sounds import wav_response
 from api.turns import Account
 from api.views import ApiView, RecordingView
@@ -234,11 +234,6 @@ def conversation_json(request: Request, conversation: Conversation) -> dict[str,
         "created_at": conversation.created_at,
         "last_used_at": conversation.last_used_at,
     }
-
-
-def turn_url(request: Request, row: Turn, name: str = "turn") -> str:
-    where = {"pk": row.conversation_id, "turn": row.pk}
-    return reverse(f"api:{name}", kwargs=where, request=request)
 
 
 def kept_json(request: Request, row: Turn) -> dict[str, Any]:

@@ -232,15 +232,20 @@ def transcript_json(transcript: Transcript) -> dict[str, Any]:
     }
 
 
+def turn_url(request: Request, row: history.Turn, name: str = "turn") -> str:
+    """Where a turn that is kept in a conversation is found, or what ``name`` says of it."""
+    where = {"pk": row.conversation_id, "turn": row.pk}
+    return reverse(f"api:{name}", kwargs=where, request=request)
+
+
 def place_json(request: Request, row: history.Turn | None) -> dict[str, Any] | None:
     """Where a turn is in its conversation; None when it is in none, or is not kept."""
     if row is None or row.conversation_id is None:
         return None
-    ids = {"pk": row.conversation_id, "turn": row.pk}
     return {
         "id": str(row.conversation_id),
         "number": row.number,
-        "turn": reverse("api:turn", kwargs=ids, request=request),
+        "turn": turn_url(request, row),
     }
 
 
