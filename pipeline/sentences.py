@@ -212,7 +212,9 @@ def _pause(window: str, enough_chars: int) -> int:
 def _breath(window: str, enough_chars: int) -> int:
     """Where a first sentence is cut that goes on for long without a pause, else 0."""
     seen = window[:_BREATHLESS_CHARS]
-    if len(seen) < _BREATHLESS_CHARS or _MARK.search(seen) or _PAUSE.search(seen):
+    if not enough_chars < _BREATHLESS_CHARS <= len(window):  # as of every later sentence
+        return 0
+    if _MARK.search(seen) or _PAUSE.search(seen):
         return 0
     for gap in _BREATH.finditer(seen):
         words = len(seen[: gap.start()].split())
