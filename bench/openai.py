@@ -20,14 +20,11 @@ import numpy as np
 
 from bench import results
 from bench.server import Server
+from bench.torture.service import FAKES
 from pipeline.audio import SAMPLE_RATE, Audio, to_wav
 
 ROUNDS, WARM_UP = 200, 10
 QUESTION_S = 3.0
-FAKES = {
-    f"VOICEBOT_{role.upper()}_BACKEND": f"pipeline.{role}.fake.Fake"
-    for role in ("stt", "llm", "tts")
-}
 
 Ask = Callable[[], tuple[float, float]]
 """Asks, and tells when the first and the last byte of the answer came, in seconds."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -18,8 +15,7 @@ from typing import Self
 import httpx2
 
 from bench.setup import WEIGHTS
-
-START_S = 120
+from bench.torture.service import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +33,18 @@ class Server:
     def __init__(self, **settings: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="voicebot-bench-")
         (Path(self._folder.name) / "weights").symlink_to(WEIGHTS)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        environment = {**os.environ, "VOICEBOT_DATA_DIR": self._folder.name, **settings}
-        manage = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        root = Path(__file__).resolve().parent.parent
-        subprocess.run(manage, check=True, cwd=root, env=environment)
-        serve = [sys.executable, "-m", "uvicorn", "voicebot.asgi:application", "--port", port]
-        serve += ["--lifespan", "off", "--no-access-log", "--log-level", "warning"]
-        self._process = subprocess.Popen(serve, cwd=root, env=environment)
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=300)
+        chosen = {name: os.environ[name] for name in ("VOICEBOT_PROFILE", "VOICEBOT_LOG_LEVEL")}
+        self._service = Service(Path(self._folder.name), **{**chosen, **settings})
+        self._service.manage("migrate", "--verbosity", "0")
+        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self._service.port}", timeout=300)
 
     def __enter__(self) -> Self:
-        gives_up = time.monotonic() + START_S
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > gives_up:
-                self._stop()
-                raise SystemExit("The service does not start.")
-            time.sleep(0.2)
-        return self
-
-    def _ready(self) -> bool:
         try:
-            return self.client.get("/api/health/ready").is_success
-        except httpx2.TransportError:
-            return False
+            self._service.start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
 
     def __exit__(
         self,
@@ -74,8 +56,7 @@ class Server:
 
     def _stop(self) -> None:
         self.client.close()
-        self._process.terminate()
-        self._process.wait(60)
+        self._service.stop()
         self._folder.cleanup()
 
     def ask(self, recording: bytes, **fields: str) -> Answer:

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from bench.torture.service import form
 from tests.conftest import ROOT
 from tests.settings import WEIGHTS
 
@@ -57,21 +57,8 @@ class Server:
         self, recording: bytes, *, accept: str = "*/*", **fields: str
     ) -> urllib.request.Request:
         """``POST /api/voice/`` as curl does it."""
-        boundary = uuid.uuid4().hex
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        ]
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="audio"; filename="question"'
-            "\r\nContent-Type: application/octet-stream\r\n\r\n"
-        )
-        body = "".join(parts).encode() + recording + f"\r\n--{boundary}--\r\n".encode()
-        headers = {
-            "Accept": accept,
-            "Accept-Language": "en",
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-        }
+        content_type, body = form(recording, "question", fields)
+        headers = {"Accept": accept, "Accept-Language": "en", "Content-Type": content_type}
         return urllib.request.Request(self.url + "/api/voice/", body, headers)
 
     def _send(self, request: urllib.request.Request) -> Answer:
