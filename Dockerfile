@@ -41,6 +41,7 @@ FROM common AS weights
 # The voices come through npm.
 COPY --from=node:22-bookworm-slim /usr/local/bin/node /usr/local/bin/node
 COPY --from=node:22-bookworm-slim /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
+# hadolint ignore=DL3066 # who is root is known everywhere
 USER root
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 USER 10001:10001

@@ -16,7 +16,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
 
-.PHONY: run audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
+.PHONY: run doctor audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 
 run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
@@ -24,6 +24,9 @@ run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)
 	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --fail-level WARNING --verbosity 0
 	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log --no-proxy-headers
+
+doctor: $(PACKAGES)  ## what is missing, and what mends it
+	@VOICEBOT_HOST=$(HOST) $(MANAGE) doctor --port $(PORT)
 
 admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 	@$(MANAGE) migrate --verbosity 0

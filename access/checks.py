@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from access.models import ApiKey
 
@@ -27,10 +28,12 @@ def check_keys(
         return []
     return [
         Warning(
-            "Whoever asks needs a key, and there is none.",
-            hint="Make one: python manage.py make_key NAME. Keys are needed because VOICEBOT_KEYS "
-            "says so, or because VOICEBOT_HOST or VOICEBOT_ALLOWED_HOSTS names more than this "
-            "machine.",
+            _("Whoever asks needs a key, and there is none."),
+            hint=_(
+                "Make one: python manage.py make_key NAME. Keys are needed because VOICEBOT_KEYS "
+                "says so, or because VOICEBOT_HOST or VOICEBOT_ALLOWED_HOSTS names more than this "
+                "machine."
+            ),
             id="access.W001",
         )
     ]
@@ -49,7 +52,7 @@ def check_open(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMe
         return []
     return [
         Warning(
-            "VOICEBOT_KEYS=never: whoever reaches the port may ask, and reads what others said.",
+            _("VOICEBOT_KEYS=never: whoever reaches the port may ask, and reads what others said."),
             id="access.W002",
         )
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.utils.translation import gettext as _
 
 from pipeline import hosts, tracing
 from pipeline.engines import ROLES, engines
@@ -40,9 +41,10 @@ def check_engines(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
         if engine.outbound and settings.VOICEBOT_OFFLINE:
             messages.append(
                 Error(
-                    f"ENGINES[{role!r}]: {engine.name} sends data to an outside service, "
-                    "and outbound traffic is off.",
-                    hint="Set VOICEBOT_OFFLINE=0 to allow it, or choose a local engine.",
+                    f"ENGINES[{role!r}]: "
+                    + _("%(engine)s sends data to an outside service, and outbound traffic is off.")
+                    % {"engine": engine.name},
+                    hint=_("Set VOICEBOT_OFFLINE=0 to allow it, or choose a local engine."),
                     id="pipeline.E002",
                 )
             )
@@ -58,9 +60,13 @@ def _check_language(engine: TextToSpeech) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"VOICEBOT_LANGUAGE={settings.VOICEBOT_LANGUAGE!r} is spoken by no voice of "
-            f"{engine.name}.",
-            hint=f"Its languages are: {', '.join(engine.languages)}.",
+            _("%(setting)s is spoken by no voice of %(engine)s.")
+            % {
+                "setting": f"VOICEBOT_LANGUAGE={settings.VOICEBOT_LANGUAGE!r}",
+                "engine": engine.name,
+            },
+            hint=_("Its languages are: %(languages)s.")
+            % {"languages": ", ".join(engine.languages)},
             id="pipeline.E003",
         )
     ]
@@ -74,8 +80,10 @@ def check_traces(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
     if packages := tracing.missing():
         return [
             Error(
-                "OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, which need packages that are not "
-                "here.",
+                _(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, which need packages that are not "
+                    "here."
+                ),
                 hint=f"pip install {' '.join(packages)} -c requirements.txt",
                 id="pipeline.E004",
             )
@@ -83,14 +91,19 @@ def check_traces(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
     try:
         host = hosts.host_of(endpoint)
     except ValueError as exc:
-        return [Error(f"OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {exc}.", id="pipeline.E005")]
+        text = _("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: %(reason)s.") % {"reason": exc}
+        return [Error(text, id="pipeline.E005")]
     if hosts.is_outside(host) and settings.VOICEBOT_OFFLINE:
         return [
             Error(
-                f"OTEL_EXPORTER_OTLP_ENDPOINT: traces would be sent to {host}, and outbound "
-                "traffic is off.",
-                hint="Name the host in VOICEBOT_OWN_HOSTS if it is yours, or set "
-                "VOICEBOT_OFFLINE=0.",
+                _(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT: traces would be sent to %(host)s, and outbound "
+                    "traffic is off."
+                )
+                % {"host": host},
+                hint=_(
+                    "Name the host in VOICEBOT_OWN_HOSTS if it is yours, or set VOICEBOT_OFFLINE=0."
+                ),
                 id="pipeline.E005",
             )
         ]

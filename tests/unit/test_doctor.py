@@ -1,0 +1,214 @@
+"""``manage.py doctor``: what it finds, and what it says mends it."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import translation
+from pytest_django import Settings
+
+from console.diagnosis import Finding, Level, examine
+from pipeline.stt import fake
+from tests.unit.test_checks import FAKES
+
+pytestmark = pytest.mark.django_db
+
+
+class Standing(fake.Fake):
+    """Stands on a package that tests write."""
+
+    packages = {"doctored": "doctored-package"}
+
+
+@pytest.fixture(autouse=True)
+def healthy(settings: Settings, data_dir: Path) -> None:
+    (data_dir / "weights").unlink()  # there are none
+    settings.ENGINES = FAKES
+    settings.VOICEBOT_HOST = "127.0.0.1"
+    settings.ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+    settings.HF_TOKEN = ""
+    User.objects.create_superuser("admin", password="assez-long-et-rare")
+
+
+@pytest.fixture
+def port() -> int:
+    """One that nobody listens at."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])
+
+
+def found(port: int, level: Level) -> list[Finding]:
+    return [finding for finding in examine(port) if finding.level == level]
+
+
+def only(findings: list[Finding]) -> Finding:
+    [finding] = findings
+    return finding
+
+
+def test_nothing_is_wrong(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("doctor", port=port)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 8
+    assert all(line.startswith("ok ") for line in lines[:-1])
+    assert lines[-1] == "Nothing keeps it from working."
+
+
+def test_a_problem_is_told_with_its_command_and_ends_with_1(
+    port: int, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.ENGINES = {
+        **FAKES, "stt": {"BACKEND": "pipeline.stt.faster_whisper.FasterWhisper"}
+    }  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", port=port)
+    assert ended.value.code == 1
+    told = capsys.readouterr().out
+    assert "whisper-base is not here" in told
+    assert "python manage.py fetch_weights whisper-base\n" in told
+    assert told.endswith("1 problem.\n")
+
+
+def test_french(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with translation.override("fr"):
+        call_command("doctor", port=port)
+    told = capsys.readouterr().out
+    assert "Disque" in told
+    assert told.endswith("Rien ne l’empêche de marcher.\n")
+
+
+# --- packages and weights --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "mend"),
+    [
+        (
+            "raise ImportError('libgomp.so.1: cannot open shared object file')",
+            "libgomp.so.1",
+            "sudo apt install libgomp1",
+        ),
+        ("raise ImportError('no such symbol')", "no such symbol", "doctored-package"),
+        ("import os; os.abort()", "signal 6", "doctored-package"),
+    ],
+)
+def test_a_package_that_cannot_be_imported(
+    port: int,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    said: str,
+    mend: str,
+) -> None:
+    (tmp_path / "doctored.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings.ENGINES = {**FAKES, "stt": {"BACKEND": f"{__name__}.Standing"}}
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = only(found(port, "problem"))
+    assert problem.subject == "stt"
+    assert said in problem.text
+    assert mend in problem.mend
+
+
+def test_npm_is_wanted_where_weights_are(
+    port: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert found(port, "problem") == []
+    settings.ENGINES = {**FAKES, "tts": {"BACKEND": "pipeline.tts.kokoro.Kokoro"}}
+    assert "sudo apt install npm" in [problem.mend for problem in found(port, "problem")]
+
+
+# --- the machine -----------------------------------------------------------------------------
+
+
+def test_data_that_cannot_be_written(port: int, settings: Settings, tmp_path: Path) -> None:
+    settings.VOICEBOT_DATA_DIR = tmp_path / "gone"
+    problem = only(found(port, "problem"))
+    assert str(tmp_path / "gone") in problem.text
+    assert problem.mend.startswith("sudo chown")
+
+
+def test_a_disk_without_room(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 5_000_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
+    problem = only(found(port, "problem"))
+    assert problem.text.startswith("0.0 GB are free")
+    assert "prune_speech --all" in problem.mend
+
+
+def test_rows_that_are_behind(port: int) -> None:
+    MigrationRecorder.Migration.objects.filter(app="jobs").delete()
+    warning = only(found(port, "warning"))
+    assert warning.text == "1 migrations are to be applied"
+    assert warning.mend.endswith("manage.py migrate")
+
+
+def test_nobody_may_enter_the_admin(port: int) -> None:
+    User.objects.all().delete()
+    assert only(found(port, "warning")).mend.endswith("manage.py first_admin")
+
+
+def test_a_key_that_others_can_read(port: int, tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    path.write_text("x")
+    path.chmod(0o644)
+    assert only(found(port, "warning")).mend == f"chmod 600 {path}"
+    path.chmod(0o600)
+    assert found(port, "warning") == []
+
+
+# --- how it is reached -----------------------------------------------------------------------
+
+
+def test_a_port_that_another_program_has(port: int) -> None:
+    with closing(socket.create_server(("127.0.0.1", port))):
+        problem = only(found(port, "problem"))
+    assert f"127.0.0.1:{port}" in problem.text
+    assert problem.mend == f"make run PORT={port + 1}"
+
+
+@pytest.fixture
+def served(live_server: Any, settings: Settings) -> int:
+    return int(live_server.url.rpartition(":")[2])
+
+
+def test_a_port_that_voicebot_has(served: int) -> None:
+    assert "voicebot serves on" in "".join(finding.text for finding in found(served, "ok"))
+    assert found(served, "problem") == []
+
+
+def test_names_of_others_want_tls(port: int, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["voice.example.org"]
+    warning = only(found(port, "warning"))
+    assert warning.subject == "Microphone"
+    assert "VOICEBOT_HTTPS=1" in warning.mend
+
+
+# --- what leaves -----------------------------------------------------------------------------
+
+
+def test_what_leaves_is_told(port: int, settings: Settings) -> None:
+    settings.ENGINES = {**FAKES, "llm": {"BACKEND": "tests.unit.test_checks.Faraway"}}
+    settings.VOICEBOT_OFFLINE = False
+    warning = only(found(port, "warning"))
+    assert "Faraway" in warning.text
+    settings.VOICEBOT_OFFLINE = True
+    assert "VOICEBOT_OFFLINE=0" in only(found(port, "problem")).mend
+
+
+def test_a_token_that_is_none(port: int, settings: Settings) -> None:
+    settings.HF_TOKEN = "secret"
+    warning = only(found(port, "warning"))
+    assert warning.subject == "HF_TOKEN"
+    assert "secret" not in warning.text + warning.mend
+    settings.HF_TOKEN = "hf_" + "x" * 30
+    assert found(port, "warning") == []
