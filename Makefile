@@ -14,7 +14,11 @@ HOST ?= $(or $(VOICEBOT_HOST),$(shell sed -n 's/^ *VOICEBOT_HOST *= *//p' .env 2
 PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
-ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/api
+ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/unit/test_access* \
+	$(addprefix tests/api/test_,conversations.py jobs.py keys.py throttles.py)
+# Those of what is asked of engines, which may be on a cluster.
+ASKED := $(addprefix tests/api/test_,voice.py stream.py speech.py voices.py errors.py openai_audio.py)
+BESIDE := .venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/pytest --reuse-db
 
 .PHONY: run doctor audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 
@@ -44,8 +48,9 @@ test: check  ## lint, types and every test, the real engines' included
 
 test-cluster: export VOICEBOT_TEST_CLUSTER := 1
 test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it
-	.venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/pytest --reuse-db tests/cluster
-	.venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/pytest --reuse-db $(ROWS) -W ignore::pytest.PytestUnraisableExceptionWarning
+	$(BESIDE) tests/cluster
+	$(BESIDE) -p tests.cluster.through $(ASKED)
+	$(BESIDE) $(ROWS) -W ignore::pytest.PytestUnraisableExceptionWarning
 
 check: .venv/dev  ## lint and types
 	$(BIN)/ruff check .

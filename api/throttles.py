@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final, cast
 from django.conf import settings
 from django.core.cache import caches
 from django.utils.connection import ConnectionProxy
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from access import addresses
 from access.models import ApiKey
 from api.authentication import is_here
+from files import locks
 
 if TYPE_CHECKING:
     from django.core.cache import BaseCache
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 MINUTE_S: Final = 60
 _counting = threading.Lock()
 """What is counted is read and written: two requests at once would count as one."""
+WAIT_S: Final = 2.0
+"""For requests of the same key at other machines to be counted."""
 
 
 class PerMinute(SimpleRateThrottle):
-    """So many requests in any minute, counted in this process."""
+    """So many requests in any minute, counted in this process, or in PostgreSQL for all of them."""
 
     cache = cast("BaseCache", ConnectionProxy(caches, "requests"))  # of the thread that asks
-    timer = time.monotonic
+    timer = time.time  # which machines share
     duration = MINUTE_S
     rate = "as the settings say"  # each request has a limit of its own
     num_requests: int
@@ -42,8 +46,12 @@ class PerMinute(SimpleRateThrottle):
         self.num_requests = self.limit(request)
         if not self.num_requests:
             return True
-        with _counting:
-            return super().allow_request(request, view)
+        key = self.get_cache_key(request, view)
+        try:
+            with locks.among_machines(f"requests/{key}", WAIT_S), _counting:
+                return super().allow_request(request, view)
+        except TimeoutError:
+            raise Throttled(wait=1) from None
 
     @abstractmethod
     def limit(self, request: Request) -> int:

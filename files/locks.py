@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,12 +37,17 @@ def held(path: Path, timeout_s: float) -> Iterator[None]:
     :raises OSError: the file system, or the database, refuses.
     """
     if connection.vendor == "postgresql":
-        with _session().held(str(path.relative_to(settings.VOICEBOT_DATA_DIR)), timeout_s):
+        with among_machines(str(path.relative_to(settings.VOICEBOT_DATA_DIR)), timeout_s):
             yield
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path, timeout=timeout_s, thread_local=False):
             yield
+
+
+def among_machines(name: str, timeout_s: float) -> AbstractContextManager[None]:
+    """As ``held``, where machines share a PostgreSQL; nothing where there is one machine."""
+    return _session().held(name, timeout_s) if connection.vendor == "postgresql" else nullcontext()
 
 
 @cache

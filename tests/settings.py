@@ -15,7 +15,7 @@ if "VOICEBOT_TEST_DATABASE_URL" in os.environ:  # as tests.cluster.postgresql se
     os.environ["VOICEBOT_DATABASE_URL"] = os.environ["VOICEBOT_TEST_DATABASE_URL"]
 
 from voicebot.settings import *  # noqa: E402, F403
-from voicebot.settings import BASE_DIR, DATABASES  # noqa: E402
+from voicebot.settings import BASE_DIR, CACHES, DATABASES, LOCMEM  # noqa: E402
 
 # Real weights are read where `make run` put them.
 WEIGHTS = Path(os.environ.get("VOICEBOT_TEST_WEIGHTS", BASE_DIR / "var" / "weights"))
@@ -38,5 +38,6 @@ else:
     # The transaction around a test outlives the requests in it.
     del DATABASES["default"]["OPTIONS"]["pool"]
     DATABASES["default"]["CONN_MAX_AGE"] = None
+    CACHES["requests"]["BACKEND"] = LOCMEM  # emptied before tests that know no database
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

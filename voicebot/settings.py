@@ -217,7 +217,7 @@ if postgresql := env.database("VOICEBOT_DATABASE_URL"):
     postgresql["OPTIONS"]["pool"] = pool
     DATABASES["default"] = {**postgresql, "CONN_HEALTH_CHECKS": True}
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": LOCMEM},
     # Transcripts and replies: see cache/memory.py.
     "memory": {
@@ -229,6 +229,8 @@ CACHES = {
     # Who has asked how often: see api/throttles.py.
     "requests": {"BACKEND": LOCMEM, "LOCATION": "requests", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
+if postgresql:  # whichever process is asked
+    CACHES["requests"]["BACKEND"] = "django.core.cache.backends.db.DatabaseCache"
 
 # Who does what need not be waited for.
 TASKS = {"default": {"BACKEND": "jobs.worker.InProcess"}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ POLL_S = 0.5
 UPSCALE_S, DOWNSCALE_S = 5.0, 300.0
 """A voice waits for no one: replicas come quickly, and leave slowly."""
 LOOK_BACK_S = 15.0
-HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 5.0, 10.0
+HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
 STARTS = 3
 """How often a replica that cannot be built is tried before the deployment has failed."""
 
@@ -122,7 +122,7 @@ def configuration() -> dict[str, Any]:
     }
 
 
-def deploy() -> Iterator[tuple[str, str]]:
+def deploy(engines: Iterable[Distant[Any]]) -> Iterator[tuple[str, str]]:
     """Put them there, beside what runs already: the name of each, and of its engine, once it runs.
 
     :raises EngineError: one cannot be built; the others stay.
@@ -132,7 +132,7 @@ def deploy() -> Iterator[tuple[str, str]]:
 
     cluster.connect()
     serve.start(proxy_location="Disabled")  # no port: only Django asks
-    wanted = {engine.application: engine for engine in distant()}
+    wanted = {engine.application: engine for engine in engines}
     serve.run_many(
         [RunTarget(application(engine), name, None) for name, engine in wanted.items()],
         wait_for_applications_running=False,

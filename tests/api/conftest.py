@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from django.http import HttpResponse
 from django.test import Client
 
 from api.limits import BodyLimit
-from cache.tts import CachedTextToSpeech
 from pipeline.audio import Audio, to_wav
+from pipeline.base import Engine
 from pipeline.engines import engines
 from pipeline.llm.fake import Fake as FakeLanguageModel
 from pipeline.stt.fake import Fake as FakeSpeechToText
@@ -53,24 +53,30 @@ def ask(client: Client) -> Ask:
     return post
 
 
+F = TypeVar("F", bound=Engine)
+
+
+def fake(engine: Any, kind: type[F]) -> F:
+    """The one behind ``engine``, which may be a cache, or somewhere on a cluster."""
+    while hasattr(engine, "engine"):
+        engine = engine.engine
+    assert isinstance(engine, kind)
+    return engine
+
+
 @pytest.fixture
 def stt() -> FakeSpeechToText:
-    assert isinstance(engines.stt, FakeSpeechToText)
-    return engines.stt
+    return fake(engines.stt, FakeSpeechToText)
 
 
 @pytest.fixture
 def llm() -> FakeLanguageModel:
-    assert isinstance(engines.llm, FakeLanguageModel)
-    return engines.llm
+    return fake(engines.llm, FakeLanguageModel)
 
 
 @pytest.fixture
 def tts() -> FakeTextToSpeech:
-    """The one behind the cache."""
-    assert isinstance(engines.tts, CachedTextToSpeech)
-    assert isinstance(engines.tts.engine, FakeTextToSpeech)
-    return engines.tts.engine
+    return fake(engines.tts, FakeTextToSpeech)
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ def send(
     path: str,
     body: bytes | Iterable[bytes] | None = None,
     headers: dict[str, str] | None = None,
+    timeout_s: float = 30,
 ) -> Answer:
     """An iterable ``body`` is sent in chunks, without telling its length."""
-    with closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(*address, timeout=timeout_s)) as connection:
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
         return response, response.read()

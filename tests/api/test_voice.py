@@ -23,7 +23,7 @@ from pipeline.llm.fake import Fake as FakeLanguageModel
 from pipeline.stt.fake import Fake as FakeSpeechToText
 from pipeline.tts.fake import Fake as FakeTextToSpeech
 from pipeline.tts.fallback import Fallback
-from tests.api.conftest import Ask, tone
+from tests.api.conftest import Ask, fake, tone
 from tests.api.http import post_question
 
 pytestmark = pytest.mark.django_db
@@ -462,7 +462,7 @@ def test_who_spoke_and_what_left_the_machine(
     entries = [cached({"BACKEND": "tests.unit.test_fallback.Faraway"}), settings.ENGINES["tts"]]
     fallback = {"BACKEND": "pipeline.tts.fallback.Fallback", "OPTIONS": {"engines": entries}}
     settings.ENGINES = {**settings.ENGINES, "tts": fallback}
-    llm = cast("FakeLanguageModel", engines.llm)
+    llm = fake(engines.llm, FakeLanguageModel)
     faraway = cast("Fallback", engines.tts).engines[0]
     assert isinstance(faraway, CachedTextToSpeech)
     assert isinstance(faraway.engine, FakeTextToSpeech)

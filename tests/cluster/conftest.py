@@ -1,37 +1,27 @@
-"""A real cluster on one machine: nodes of their own processes, replicas in theirs."""
+"""Tests that start a cluster, and a machine's worth of processes: `make test-cluster` runs them."""
 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.test import override_settings
 
-from tests.conftest import ROOT
-from tests.settings import DATA_DIR
-from voicebot.profiles import DISTANT
+from tests.cluster.running import cluster, distant
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-HERE = Path(__file__).parent
-WANTED = "VOICEBOT_TEST_CLUSTER" in os.environ  # as `make test-cluster` sets it
+__all__ = ["cluster"]
 
-if WANTED:
-    # Before Ray is imported; nodes and replicas inherit it all.
-    (DATA_DIR / "ray_token").write_text(secrets.token_hex(32))
-    os.environ |= {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(DATA_DIR / "ray_token"),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "VOICEBOT_TEST_DATA": str(DATA_DIR),
-        "PYTHONPATH": str(ROOT),
-    }
+HERE = Path(__file__).parent
+WANTED = "VOICEBOT_TEST_CLUSTER" in os.environ
+
+FAKES: dict[str, dict[str, Any]] = {
+    role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "llm", "tts")
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,45 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="`make test-cluster` runs it"))
 
 
-NODE: dict[str, Any] = {
-    "num_cpus": 4,  # that are not there: replicas of these tests compute nothing
-    "node_ip_address": "127.0.0.2",
-    "object_store_memory": 100_000_000,
-    "include_dashboard": False,
-}
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Of one node; a test that wants others adds them."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    running = Cluster(initialize_head=True, head_node_args=NODE)
-    django_settings.VOICEBOT_RAY_ADDRESS = running.address
-    try:
-        yield running
-    finally:
-        ray.shutdown()
-        running.shutdown()
-
-
-FAKES: dict[str, dict[str, Any]] = {
-    role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "llm", "tts")
-}
-
-
-def distant(
-    entries: Mapping[str, dict[str, Any]], replicas: Mapping[str, Any] | None = None
-) -> dict[str, dict[str, Any]]:
-    """``ENGINES`` that asks the engines of ``entries`` on the cluster."""
-    few = {"cpus": 0.1, **(replicas or {})}
-    return {
-        role: {"BACKEND": DISTANT[role], "OPTIONS": {"engine": entry, "replicas": few}}
-        for role, entry in entries.items()
-    }
-
-
 @pytest.fixture(scope="session")
 def fakes(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """``ENGINES`` of the fakes, which run on the cluster."""
@@ -88,5 +39,5 @@ def fakes(cluster: Cluster) -> dict[str, dict[str, Any]]:
 
     chosen = distant(FAKES)
     with override_settings(ENGINES=chosen):
-        list(deploy.deploy())
+        list(deploy.deploy(deploy.distant()))
     return chosen

@@ -45,6 +45,7 @@ def _answer(status: int, response: HTTPResponse | urllib.error.HTTPError) -> Ans
 @dataclass(frozen=True)
 class Server:
     url: str
+    process: subprocess.Popen[bytes]
 
     def get(self, path: str, **headers: str) -> Answer:
         url = path if path.startswith("http") else self.url + path
@@ -103,7 +104,7 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "uvicorn", "voicebot.asgi:application", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    running = Server(f"http://127.0.0.1:{port}")
+    running = Server(f"http://127.0.0.1:{port}", process)
     try:
         _wait_until_ready(running, process, log)
         yield running

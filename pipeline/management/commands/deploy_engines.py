@@ -29,13 +29,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, prune: bool, config: bool, **options: Any) -> None:
-        if not deploy.distant():
+        engines = deploy.distant()
+        if not engines:
             raise CommandError(_("No engine of the settings runs on a cluster."))
         if config:
             self.stdout.write(json.dumps(deploy.configuration(), indent=2))
             return
         try:
-            for name, engine in deploy.deploy():
+            for name, engine in deploy.deploy(engines):
                 values = {"engine": engine, "application": name}
                 self.stdout.write(_("%(engine)s runs as %(application)s.") % values)
             if prune:
