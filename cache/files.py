@@ -1,10 +1,10 @@
-"""Speech on disk, under the data directory::
+"""Speech on disk, under the data directory, or in a bucket: see ``files.store``::
 
     speech/ab/abcd….wav     exactly what ``pipeline.audio.to_wav`` wrote
     speech/.tmp/            files being written
     speech/.locks/ab.lock   held while a key that begins with ab is being made
 
-A file is there whole or not at all: see ``files.atomic``. Whether it is the right one is known by
+A file is there whole or not at all. Whether it is the right one is known by
 the SHA-256 in its row.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from django.conf import settings
 
 from cache import keys
-from files import atomic, locks
+from files import atomic, locks, store
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def _aside() -> Path:
 
 
 def path(key: str) -> Path:
-    """Where ``key`` is kept. Raises ``ValueError`` for what is no key."""
+    """Where ``key`` is kept on disk. Raises ``ValueError`` for what is no key."""
     if not keys.is_key(key):
         raise ValueError(f"not a key: {key[:80]!r}")
     return root() / key[:2] / f"{key}.wav"
@@ -41,7 +41,7 @@ def path(key: str) -> Path:
 def read(key: str, sha256: str) -> bytes | None:
     """The content of the file of ``key``; None when it is absent, unreadable or not ``sha256``."""
     try:
-        data = path(key).read_bytes()
+        data = store.place(path(key)).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -54,17 +54,17 @@ def read(key: str, sha256: str) -> bytes | None:
 
 
 def write(key: str, data: bytes) -> None:
-    """Put ``data`` in the place of ``key``, as ``atomic.write`` does.
+    """Put ``data`` in the place of ``key``, as ``store.write`` does.
 
     :raises OSError: it could not be written; nothing is left behind.
     """
-    atomic.write(path(key), data, aside=_aside())
+    store.write(path(key), data, aside=_aside())
 
 
 def delete(key: str) -> None:
     """Remove the file of ``key``. Failing is harmless: a file without a row is never served."""
     try:
-        path(key).unlink(missing_ok=True)
+        store.place(path(key)).unlink(missing_ok=True)
     except OSError as exc:
         logger.warning("Cached speech cannot be deleted: %s", exc)
 
@@ -80,9 +80,10 @@ def lock(key: str, timeout_s: float) -> AbstractContextManager[None]:
     return locks.held(root() / ".locks" / f"{key[:2]}.lock", timeout_s)
 
 
-def stored() -> Iterator[Path]:
+def stored() -> Iterator[store.Place]:
     """Every file that has the place and the name of a key."""
-    return (file for file in root().glob("??/*.wav") if keys.is_key(file.stem))
+    found = store.stored(root(), "??/*.wav")
+    return (file for file in found if keys.is_key(file.stem))
 
 
 def leftovers() -> Iterator[Path]:

@@ -10,7 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from files.store import Place
 
 STALE_S = 600
 """Nobody takes that long to write a file and its row: an older leftover is a crash's."""
@@ -77,7 +80,7 @@ def _is_abandoned(file: Path) -> bool:
     return True
 
 
-def is_stale(file: Path) -> bool:
+def is_stale(file: Place) -> bool:
     try:
         return file.stat().st_mtime < time.time() - STALE_S
     except FileNotFoundError:  # moved to its place meanwhile

@@ -1,4 +1,4 @@
-"""Sound of turns on disk, under the data directory::
+"""Sound of turns on disk, under the data directory, or in a bucket: see ``files.store``::
 
     history/ab/abcd….utterance.wav    what the user said, as it was heard
     history/ab/abcd….speech.wav       what was answered
@@ -19,7 +19,7 @@ from typing import Literal
 
 from django.conf import settings
 
-from files import atomic, locks
+from files import atomic, locks, store
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ def _aside() -> Path:
 
 def write(turn: uuid.UUID, kind: Kind, wav: bytes) -> None:
     """:raises OSError: it could not be written; nothing is left behind."""
-    atomic.write(path(turn, kind), wav, aside=_aside())
+    store.write(path(turn, kind), wav, aside=_aside())
 
 
 def read(turn: uuid.UUID, kind: Kind) -> bytes | None:
     """None when it is not there, or cannot be read."""
     try:
-        return path(turn, kind).read_bytes()
+        return store.place(path(turn, kind)).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -60,21 +60,21 @@ def delete(turns: Iterable[uuid.UUID], *kinds: Kind) -> None:
     for turn in turns:
         for kind in kinds:
             try:
-                path(turn, kind).unlink(missing_ok=True)
+                store.place(path(turn, kind)).unlink(missing_ok=True)
             except OSError as exc:
                 logger.warning("A file of the history cannot be deleted: %s", exc)
 
 
-def stored() -> Iterator[tuple[Path, uuid.UUID, Kind]]:
+def stored() -> Iterator[tuple[store.Place, uuid.UUID, Kind]]:
     """Every file that has the name and the place of one of a turn."""
-    for file in root().glob("??/*.wav"):
+    for file in store.stored(root(), "??/*.wav"):
         name, _dot, kind = file.stem.partition(".")
         for known in KINDS:
             try:
                 turn = uuid.UUID(hex=name)
             except ValueError:
                 continue
-            if kind == known and file == path(turn, known):
+            if kind == known and file == store.place(path(turn, known)):
                 yield file, turn, known
 
 

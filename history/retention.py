@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -29,6 +28,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from files import atomic
+from files.store import Place
 from history import files
 from history.models import Conversation, Sentence, Turn, title
 from pipeline.engines import engines
@@ -168,10 +168,10 @@ def scrub() -> None:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def orphans() -> list[Path]:
+def orphans() -> list[Place]:
     """Files of no turn that is kept, old enough not to wait for their row; what crashes left."""
     old = [stored for stored in files.stored() if atomic.is_stale(stored[0])]
-    lost = []
+    lost: list[Place] = []
     for first in range(0, len(old), BATCH):
         batch = old[first : first + BATCH]
         rows = Turn.objects.in_bulk({turn for _file, turn, _kind in batch})

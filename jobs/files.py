@@ -5,7 +5,8 @@
     jobs/.tmp/           files being written
     jobs/.locks/         held while a job is being done
 
-Named by the job's id; a file whose job is gone or finished is nobody's.
+Named by the job's id; a file whose job is gone or finished is nobody's. Where sound is kept in a
+bucket (see ``files.store``) the upload is there, too, for whoever goes on where a machine was lost.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import BinaryIO, Final, Literal
 
 from django.conf import settings
 
-from files import atomic, locks
+from files import atomic, locks, store
 from jobs.errors import DiskFull
 
 logger = logging.getLogger(__name__)
@@ -63,20 +64,55 @@ def writing(job: uuid.UUID, kind: Kind, *, size_bytes: int) -> Iterator[BinaryIO
         raise
 
 
+def share(job: uuid.UUID) -> None:
+    """Let other machines have the upload of ``job``. Where they cannot, this one alone does it."""
+    shared = _shared(job)
+    if shared is None:
+        return
+    try:
+        with path(job, "upload").open("rb") as file:
+            shared.write(file)
+    except OSError as exc:
+        logger.warning("A job would be lost with this machine: %s", exc)
+
+
+def fetch(job: uuid.UUID) -> None:
+    """Have the upload of ``job`` on this machine.
+
+    :raises DiskFull: nothing is left behind.
+    :raises OSError: it cannot be had.
+    """
+    shared = _shared(job)
+    if path(job, "upload").exists() or shared is None:
+        return
+    with writing(job, "upload", size_bytes=shared.stat().st_size) as file:
+        shared.read_into(file)
+
+
+def _shared(job: uuid.UUID) -> store.Object | None:
+    """In the bucket, where there is one."""
+    where = store.place(path(job, "upload"))
+    return where if isinstance(where, store.Object) else None
+
+
 def delete(jobs: Iterable[uuid.UUID]) -> None:
     """What cannot be deleted now is nobody's, and goes with the next expiry."""
     for job in jobs:
-        for kind in KINDS:
+        for file in [*(path(job, kind) for kind in KINDS), _shared(job)]:
             try:
-                path(job, kind).unlink(missing_ok=True)
+                if file is not None:
+                    file.unlink(missing_ok=True)
             except OSError as exc:
                 logger.warning("A recording of a job cannot be deleted: %s", exc)
 
 
-def stored() -> Iterator[tuple[Path, uuid.UUID]]:
+def stored() -> Iterator[tuple[store.Place, uuid.UUID]]:
     """Every file that has the name of one of a job."""
     for kind in KINDS:
-        for file in root().glob(f"*.{kind}"):
+        found: list[store.Place] = [*root().glob(f"*.{kind}")]
+        if store.is_bucket() and kind == "upload":
+            found += store.stored(root(), f"*.{kind}")
+        for file in found:
             try:
                 yield file, uuid.UUID(hex=file.stem)
             except ValueError:
@@ -89,8 +125,10 @@ def leftovers() -> Iterator[Path]:
 
 
 def here(job: uuid.UUID) -> bool:
-    """Whether there is a recording of it on this machine: with several, each has its own."""
-    return any(path(job, kind).exists() for kind in KINDS)
+    """Whether there is a recording of it on this machine, or in the bucket. Without one machines
+    share a folder, or each has recordings of its own."""
+    shared = _shared(job)
+    return any(path(job, kind).exists() for kind in KINDS) or bool(shared and shared.exists())
 
 
 def lock(job: uuid.UUID) -> AbstractContextManager[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from files import atomic
+from files.store import Place
 from jobs import files
 from jobs.models import Job
 
@@ -33,7 +33,7 @@ def expire() -> int:
     return count
 
 
-def orphans() -> list[Path]:
+def orphans() -> list[Place]:
     """Recordings of no job that wants them, old enough not to wait for their row; what crashes
     left."""
     old = [stored for stored in files.stored() if atomic.is_stale(stored[0])]

@@ -28,6 +28,9 @@ PRIORITY: Final = -10
 MAX_UNFINISHED: Final = 50
 """Of one tenant: what waits is on the disk."""
 
+_enqueued: Final[set[uuid.UUID]] = set()
+"""What this process has yet to begin."""
+
 INTERNAL_ERROR: Final = "internal_error"
 
 
@@ -47,22 +50,30 @@ def begin(upload: Iterable[bytes], job: Job) -> None:
     except BaseException:
         files.delete([job.pk])
         raise
-    transcribe.enqueue(str(job.pk))
+    files.share(job.pk)
+    _enqueue(job.pk)
 
 
 def resume() -> int:
-    """Go on with what was left when the last process on this machine ended. How many there are."""
+    """Go on with what was left when the process that took it ended, here or elsewhere. How many
+    there are: those included that another process is doing, which has them locked."""
     unfinished = Job.objects.unfinished().order_by("created_at").values_list("pk", flat=True)
-    left = [job for job in unfinished if files.here(job)]
+    left = [job for job in unfinished if job not in _enqueued and files.here(job)]
     for job in left:
-        transcribe.enqueue(str(job))
+        _enqueue(job)
     return len(left)
+
+
+def _enqueue(job: uuid.UUID) -> None:
+    _enqueued.add(job)
+    transcribe.enqueue(str(job))
 
 
 @task(priority=PRIORITY)
 def transcribe(job_id: str) -> None:
     """Do the job, unless it is done, or being done elsewhere."""
     pk = uuid.UUID(job_id)
+    _enqueued.discard(pk)
     try:
         with files.lock(pk):
             job = Job.objects.unfinished().filter(pk=pk).first()

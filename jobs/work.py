@@ -91,7 +91,9 @@ def _read(job: Job, max_duration: float) -> None:
     """The upload is decoded, and goes.
 
     :raises AudioDecodeError, AudioTooLong, EngineBusy, EngineUnavailable, DiskFull:
+    :raises OSError: it cannot be had.
     """
+    files.fetch(job.pk)
     upload = files.path(job.pk, "upload")
     samples = 0
     with (

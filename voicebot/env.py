@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 """This machine, by its usual names."""
 
+BUCKET_OPTIONS = ("endpoint_url", "region_name", "addressing_style")
+
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -84,6 +86,28 @@ def database(name: str) -> dict[str, Any] | None:
         "PORT": port,
         "OPTIONS": options,
     }
+
+
+def bucket(name: str) -> dict[str, Any] | None:
+    """A URL of a bucket, as options of a storage of django-storages; None where there is none.
+
+    ``s3://bucket/folder?endpoint_url=https://host:9000``, the folder and the rest as wanted.
+    """
+    value = text(name)
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        options = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is not a URL.") from None
+    bucket, folder = parts.netloc, unquote(parts.path.strip("/"))
+    if parts.scheme != "s3" or not bucket or {*bucket} & {*"@:"} or parts.fragment:
+        raise ImproperlyConfigured(f"{name} is not like s3://bucket/folder.")
+    if unknown := options.keys() - BUCKET_OPTIONS:
+        known = ", ".join(BUCKET_OPTIONS)
+        raise ImproperlyConfigured(f"{name} has {', '.join(sorted(unknown))}, not one of {known}.")
+    return {"bucket_name": bucket, "location": folder, **options}
 
 
 def mapping(name: str) -> dict[str, Any]:

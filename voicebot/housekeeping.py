@@ -1,9 +1,11 @@
-"""What a server does beside serving: once when it starts, then every hour."""
+"""What a server does beside serving: once when it starts, and again and again."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 
 from django.db import connections
 
@@ -13,7 +15,9 @@ from jobs import tasks
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 3_600
+TIDY_EVERY_S = 3_600
+RESUME_EVERY_S = 10
+"""As long may a job rest whose process was lost."""
 
 
 def start() -> threading.Event:
@@ -25,14 +29,17 @@ def start() -> threading.Event:
 
 
 def _run(stop: threading.Event) -> None:
-    resume()
+    tidied = -math.inf
     while not stop.is_set():
-        tidy()
-        stop.wait(EVERY_S)
+        resume()
+        if time.monotonic() - tidied > TIDY_EVERY_S:
+            tidy()
+            tidied = time.monotonic()
+        stop.wait(RESUME_EVERY_S)
 
 
 def resume() -> None:
-    """Go on with jobs that were left when the server ended."""
+    """Go on with jobs that were left when a server ended, this one or another."""
     try:
         left = tasks.resume()
     except Exception:

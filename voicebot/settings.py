@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import load_dotenv
 
@@ -216,6 +217,25 @@ if postgresql := env.database("VOICEBOT_DATABASE_URL"):
     pool = {"min_size": 1, "max_size": 20, "timeout": 10}
     postgresql["OPTIONS"]["pool"] = pool
     DATABASES["default"] = {**postgresql, "CONN_HEALTH_CHECKS": True}
+
+STORAGES: dict[str, dict[str, Any]] = {**global_settings.STORAGES}
+if bucket := env.bucket("VOICEBOT_SPEECH_STORE"):
+    if not (find_spec("storages") and find_spec("boto3")):
+        raise ImproperlyConfigured(
+            "VOICEBOT_SPEECH_STORE needs packages: pip install -r requirements-ray.txt"
+        )
+    from botocore.config import Config
+
+    # A turn waits for it, and speaks without where it does not answer.
+    bucket["client_config"] = Config(
+        connect_timeout=3,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=50,
+        s3={"addressing_style": bucket.pop("addressing_style", "auto")},
+    )
+    STORAGES["speech"] = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": bucket}
+
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": LOCMEM},

@@ -37,7 +37,8 @@ def start() -> None:
 
 def _problems() -> list[checks.CheckMessage]:
     try:
-        found = checks.run_checks(tags=["pipeline", "access"], databases=["default"])
+        tags = ["pipeline", "access", "cache"]
+        found = checks.run_checks(tags=tags, databases=["default"])
         return [message for message in found if message.level >= checks.WARNING]
     finally:
         connections.close_all()  # this thread's

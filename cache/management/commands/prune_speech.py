@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 from cache import files
 from cache.models import CachedSpeech
 from files import atomic
+from files.store import Place
 
 
 def natural(text: str) -> int:
@@ -68,7 +68,9 @@ class Command(BaseCommand):
         # A dry run is a real one that is rolled back: files only go when rows are gone for good.
         with transaction.atomic():
             known = set(rows.values_list("key", flat=True))
-            lost = [row for row in rows.all() if not files.path(row.key).exists()]
+            listed = list(rows.all())
+            present = {file.stem for file in files.stored()}
+            lost = [row for row in listed if row.key not in present]
             for row in lost:
                 row.delete()
             count, size_bytes = rows.count(), rows.total_bytes()
@@ -95,7 +97,7 @@ class Command(BaseCommand):
         values = {"what": what, "count": count, "size": filesizeformat(size_bytes)}
         self.stdout.write(_("%(what)s: %(count)d (%(size)s)") % values)
 
-    def _remove(self, unwanted: Sequence[Path], dry_run: bool) -> tuple[int, int]:
+    def _remove(self, unwanted: Sequence[Place], dry_run: bool) -> tuple[int, int]:
         """How many files, and bytes, are removed."""
         size_bytes = sum(file.stat().st_size for file in unwanted)
         if not dry_run:
