@@ -259,3 +259,50 @@ def test_what_is_no_database_stops_the_start_and_is_not_shown(
 def test_no_database_named_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAME", "")
     assert env.database("NAME") is None
+
+
+# --- the URL of a bucket -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("s3://speech", {"bucket_name": "speech", "location": ""}),
+        (
+            "s3://speech/at%20home/?endpoint_url=https://minio.home:9000&region_name=eu-west-3",
+            {
+                "bucket_name": "speech",
+                "location": "at home",
+                "endpoint_url": "https://minio.home:9000",
+                "region_name": "eu-west-3",
+            },
+        ),
+        ("", None),
+    ],
+)
+def test_a_bucket_is_a_url(
+    monkeypatch: pytest.MonkeyPatch, url: str, expected: dict[str, str] | None
+) -> None:
+    monkeypatch.setenv("NAME", url)
+    assert env.bucket("NAME") == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "speech",
+        "https://bucket/speech",
+        "s3:///speech",
+        "s3://key:secret@bucket",
+        "s3://bucket?secret",
+        "s3://bucket?acl=public-read",
+        "s3://bucket#secret",
+    ],
+)
+def test_what_is_no_bucket_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("NAME", url)
+    with pytest.raises(ImproperlyConfigured, match="NAME (is not|has acl)") as caught:
+        env.bucket("NAME")
+    assert "secret" not in str(caught.value)

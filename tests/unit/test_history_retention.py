@@ -318,7 +318,8 @@ def stopping() -> Iterator[list[threading.Event]]:
 def test_a_server_does_it_by_itself(
     litter: list[Path], stopping: list[threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "EVERY_S", 0.05)
+    monkeypatch.setattr(housekeeping, "TIDY_EVERY_S", 0.05)
+    monkeypatch.setattr(housekeeping, "RESUME_EVERY_S", 0.05)
     stopping.append(housekeeping.start())
     for _round in range(2):  # not only at the start
         with days_ago(9):
