@@ -1,4 +1,4 @@
-"""Two servers, as on two machines: one cluster, one PostgreSQL, one folder between them."""
+"""Servers as on machines of their own: between them a cluster, a PostgreSQL and a bucket."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
 
 from tests.api.conftest import tone
+from tests.cluster import s3
 from tests.conftest import ROOT
 from tests.e2e.conftest import Answer, Server, serving
 
@@ -30,12 +32,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 DATABASE = "machines"
-WORK_S = 1.5
+WORK_S = {"STT": 0.4, "LLM": 0, "TTS": 1.5}
+LONG_S = 240.0
+PIECES = 9
 
 
 @pytest.fixture(scope="module")
-def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What both machines have: the variables of `.env`."""
+def bucket() -> Iterator[str]:
+    with s3.serving() as url:
+        yield s3.address(url)
+
+
+@pytest.fixture(scope="module")
+def environment(cluster: Cluster, bucket: str) -> dict[str, str]:
+    """What all machines have: the variables of `.env`."""
     import psycopg
 
     place = connection.settings_dict
@@ -48,12 +58,12 @@ def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> d
         for role, name in (("STT", "Listens"), ("LLM", "Writes"), ("TTS", "Speaks"))
     }
     options = {
-        f"VOICEBOT_{role}_OPTIONS": json.dumps({"work_s": WORK_S if role == "TTS" else 0})
-        for role in ("STT", "LLM", "TTS")
+        f"VOICEBOT_{role}_OPTIONS": json.dumps({"work_s": work_s})
+        for role, work_s in WORK_S.items()
     }
     replicas = {
         f"VOICEBOT_{role}_REPLICAS": json.dumps({"min": 2, "max": 2, "cpus": 0.1})
-        for role in ("STT", "LLM", "TTS")
+        for role in WORK_S
     }
     return {
         **kept,
@@ -62,7 +72,8 @@ def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> d
         **replicas,
         "DJANGO_SETTINGS_MODULE": "voicebot.settings",
         "VOICEBOT_ENV_FILE": os.devnull,
-        "VOICEBOT_DATA_DIR": str(tmp_path_factory.mktemp("shared")),
+        "VOICEBOT_SPEECH_STORE": bucket,
+        "VOICEBOT_SECRET_KEY": "the same for all",
         "VOICEBOT_DATABASE_URL": f"postgresql://{place['USER']}@/{DATABASE}?host={place['HOST']}",
         "VOICEBOT_RAY_ADDRESS": cluster.address,
         "VOICEBOT_MEMORY_S": "0",
@@ -72,23 +83,34 @@ def environment(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> d
 
 def manage(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {**environment, "VOICEBOT_DATA_DIR": folder}
+        done = subprocess.run(
+            command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True
+        )
     return done.stdout
 
 
+Machine = Callable[[str], AbstractContextManager[Server]]
+
+
 @pytest.fixture(scope="module")
-def machines(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    logs: Path = tmp_path_factory.mktemp("logs")
+def machine(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A server of that name, with a folder that it shares with none."""
+
+    def start(name: str) -> AbstractContextManager[Server]:
+        folder: Path = tmp_path_factory.mktemp(name)
+        own = {"VOICEBOT_DATA_DIR": str(folder)}
+        return serving({**environment, **own}, folder / "server.log")
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def machines(environment: dict[str, str], machine: Machine) -> Iterator[list[Server]]:
     manage(environment, "deploy_engines")
     with ExitStack() as running:
-        yield [
-            running.enter_context(serving(environment, logs / f"{name}.log"))
-            for name in ("first", "second")
-        ]
+        yield [running.enter_context(machine(name)) for name in ("first", "second")]
 
 
 def speech_state(answer: Answer) -> str:
@@ -120,9 +142,31 @@ def test_a_machine_that_dies_leaves_its_sentence_to_the_others(machines: list[Se
     first, second = machines
     with ThreadPoolExecutor(2) as pool:
         lost = pool.submit(first.ask, tone(0.5), speed="0.9")
-        time.sleep(WORK_S / 2)  # it speaks
+        time.sleep(WORK_S["STT"] + WORK_S["TTS"] / 2)  # it speaks
         os.kill(first.process.pid, signal.SIGKILL)
         with pytest.raises(ConnectionError):
             lost.result()
         assert speech_state(second.ask(tone(0.5), speed="0.9")) == "miss"
     assert speech_state(second.ask(tone(0.5), speed="0.9")) == "hit"
+
+
+def test_a_job_outlives_the_machine_that_took_it(machines: list[Server], machine: Machine) -> None:
+    _first, second = machines
+    with machine("third") as third:
+        begun = json.loads(third.post("/api/jobs/", tone(LONG_S)).body)
+        until(third, begun["url"], lambda job: 0 < job["heard"] < LONG_S / 2)
+        os.kill(third.process.pid, signal.SIGKILL)
+    job = until(second, begun["url"], lambda job: job["status"] not in ("waiting", "running"))
+    assert (job["status"], job["progress"], job["heard"]) == ("done", 1.0, LONG_S)
+    heard = json.loads(second.get(job["result_url"]).body)["segments"]
+    assert len(heard) == PIECES  # none is lost, none is heard twice
+    assert [piece["start"] for piece in heard] == sorted({piece["start"] for piece in heard})
+
+
+def until(server: Server, url: str, is_so: Callable[[Any], bool]) -> Any:
+    """What is told of the job, once it is so."""
+    give_up = time.monotonic() + 90
+    while not is_so(job := json.loads(server.get(url).body)):
+        assert time.monotonic() < give_up, job
+        time.sleep(0.1)
+    return job

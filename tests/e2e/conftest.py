@@ -54,6 +54,12 @@ class Server:
     def ask(self, recording: bytes, *, accept: str = "*/*", **fields: str) -> Answer:
         return self._send(self.question(recording, accept=accept, **fields))
 
+    def post(self, path: str, recording: bytes) -> Answer:
+        content_type, body = form(recording, "recording", {})
+        return self._send(
+            urllib.request.Request(self.url + path, body, {"Content-Type": content_type})
+        )
+
     def question(
         self, recording: bytes, *, accept: str = "*/*", **fields: str
     ) -> urllib.request.Request:

@@ -303,6 +303,6 @@ def test_what_is_no_bucket_stops_the_start_and_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("NAME", url)
-    with pytest.raises(ImproperlyConfigured, match="NAME (is not|has acl)") as caught:
+    with pytest.raises(ImproperlyConfigured, match=r"NAME (is not|has acl)") as caught:
         env.bucket("NAME")
     assert "secret" not in str(caught.value)
