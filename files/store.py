@@ -119,7 +119,8 @@ def stored(root: Path, pattern: str) -> Iterator[Place]:
     above = len(folder) - len(_name(root)) - 1
     with _failures(folder):
         for found in bucket.bucket.objects.filter(Prefix=folder):
-            if PurePosixPath(found.key[len(folder) :]).match(pattern):
+            path = PurePosixPath(found.key[len(folder) :])
+            if path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts):
                 yield Object(found.key[above:], _stat(found))
 
 

@@ -119,12 +119,6 @@ def test_strangers_are_left_alone(url: str) -> None:
     assert list(files.stored()) == []
 
 
-def test_more_than_one_answer_lists(url: str) -> None:
-    for number in range(1_001):  # of which S3 tells 1,000 at a time
-        put(url, f"home/speech/ab/{number:064x}.wav", b"")
-    assert len(list(files.stored())) == 1_001
-
-
 # --- speech ----------------------------------------------------------------------------------
 
 
@@ -151,17 +145,17 @@ def test_a_store_that_fails_costs_a_synthesis(
         settings.STORAGES = {**settings.STORAGES, store.ALIAS: where}
         speech: Speech = say(cached(), "Bonjour.")
     assert speech.audio.duration > 0
-    assert "The speech cache fails" in caplog.text or "cannot be kept" in caplog.text
+    assert "Speech is not cached: the store" in caplog.text
     assert not CachedSpeech.objects.exists()
 
 
 def test_it_is_heard_again_over_http_in_parts(client: Client) -> None:
     [row] = fill("Bonjour.")
-    whole = client.get(f"/api/speech/{row.key}")
-    part = client.get(f"/api/speech/{row.key}", headers={"range": "bytes=44-99"})
+    whole = client.get(f"/api/speech/{row.key}.wav")
+    part = client.get(f"/api/speech/{row.key}.wav", headers={"range": "bytes=44-99"})
     assert (whole.status_code, part.status_code) == (200, 206)
     assert part.content == whole.content[44:100]
-    assert part["Content-Range"] == f"bytes 44-99/{row.size_bytes}"
+    assert part["Content-Range"] == f"bytes 44-99/{len(whole.content)}"
 
 
 def test_pruning(old: None, url: str, names: Any) -> None:
