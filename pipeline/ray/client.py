@@ -150,6 +150,22 @@ class Distant(Engine, Generic[E]):
                     return end.value
         raise AssertionError("the last attempt returns or raises")
 
+    def _asked(self, method: str, *arguments: Any) -> Any:
+        """What ``method`` of the engine tells, over there.
+
+        :raises EngineBusy: no replica has had a slot all the while.
+        :raises EngineError: it cannot be told.
+        """
+        deadline = Deadline(self._wait_s)
+        for attempt in self._attempts(deadline):
+            with attempt, self._ray_errors():
+                try:
+                    response = self._handle.tell.remote(method, *arguments)
+                    return response.result(timeout_s=deadline.remaining_s)
+                except TimeoutError as exc:
+                    raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
+        raise AssertionError("the last attempt returns or raises")
+
     def _attempts(self, deadline: Deadline) -> Iterator[AbstractContextManager[None]]:
         """Each goes around a call, and lets it be lost; the last one raises that."""
         for number in range(1, ATTEMPTS + 1):

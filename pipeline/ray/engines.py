@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.llm import base as llm
@@ -36,6 +39,11 @@ class SpeechToText(Distant[stt.SpeechToText], stt.SpeechToText):
     def times_words(self) -> bool:
         return bool(self._told("times_words"))
 
+    def speech_in(self, samples: NDArray[np.float32]) -> stt.Stretches:
+        self.load()
+        stretches: stt.Stretches = self._asked("speech_in", samples)
+        return stretches
+
     def _transcribe(self, audio: Audio, wanted: stt.Wanted, deadline: Deadline) -> stt.Transcript:
         transcript: stt.Transcript = self._result(deadline, audio, wanted)
         return transcript
@@ -50,6 +58,9 @@ class LanguageModel(Distant[llm.LanguageModel], llm.LanguageModel):
 
     def __init__(self, *, engine: Entry, replicas: Options | None = None) -> None:
         super().__init__(engine=engine, replicas=replicas, contract=llm.LanguageModel)
+
+    def _fits(self, messages: Sequence[llm.Message]) -> bool:
+        return bool(self._asked("fits", tuple(messages)))
 
     def _reply(
         self, messages: Sequence[llm.Message], sampling: llm.Sampling, deadline: Deadline

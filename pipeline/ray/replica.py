@@ -51,6 +51,10 @@ class Replica:
         told = {name: getattr(self._engine, name) for name in known if hasattr(self._engine, name)}
         return Facts(dict(self._engine.identity), **told)
 
+    async def tell(self, method: str, *arguments: Any) -> Any:
+        """What the engine's ``method`` tells of ``arguments`` without working on them."""
+        return await asyncio.to_thread(getattr(self._engine, method), *arguments)
+
     async def ask(self, asked: Asked, *arguments: Any) -> AsyncGenerator[Any, None]:
         """``Begun``, what the work gives piece by piece, then ``Returned`` or ``Failed``.
 

@@ -34,6 +34,7 @@ def cluster() -> Iterator[Cluster]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(DATA_DIR / "ray_token"),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_AUTO_CONNECT": "0",  # threads of handles would join again at the end
         "VOICEBOT_TEST_DATA": str(DATA_DIR),
         "PYTHONPATH": str(ROOT),
     }

@@ -79,6 +79,13 @@ def test_a_replica_tells_that_it_has_begun_then_piece_by_piece() -> None:
     assert returned == Returned(Usage(4, 3, cut=True))
 
 
+def test_a_replica_tells_what_needs_no_work() -> None:
+    replica = Replica("llm", {**FAKE, "OPTIONS": {"context_tokens": 3}})
+    long = (Message("user", "Quelle heure est-il donc ?"),)
+    assert not asyncio.run(replica.tell("fits", long))
+    assert asyncio.run(replica.tell("fits", (Message("user", "Oui ?"),)))
+
+
 def test_a_replica_tells_errors_in_the_language_of_whoever_waits() -> None:
     replica = Replica("stt", {"BACKEND": "pipeline.stt.fake.Fake"})
     for language, message in (("fr", "entendue"), ("en", "heard")):
