@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 DATABASE = "machines"
 WORK_S = {"STT": 0.4, "LLM": 0, "TTS": 1.5}
 LONG_S = 240.0
-PIECES = 9  # that it is heard in
+PIECES = 12  # that it is heard in
 
 
 @pytest.fixture(scope="module")
