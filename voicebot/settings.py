@@ -304,6 +304,7 @@ SPECTACULAR_SETTINGS = {
     },
     "TAGS": [
         {"name": "Turns", "description": "A spoken question in, a spoken answer out."},
+        {"name": "Conversations", "description": "Turns that are remembered, and read again."},
         {"name": "Jobs", "description": "A long recording in, its transcript out, later."},
         {"name": "OpenAI’s API", "description": "Its calls, for clients that know nothing else."},
         {"name": "Service", "description": "Where things are, and how they are."},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -18,7 +18,14 @@ from rest_framework.serializers import (
 )
 
 from api.description.bodies import Body, Problem
-from api.exceptions import STATUSES, BadRequest, InternalError
+from api.exceptions import (
+    STATUSES,
+    BadRequest,
+    InternalError,
+    UploadIncomplete,
+    UploadTooLarge,
+    UploadTooSlow,
+)
 from pipeline.errors import (
     AudioDecodeError,
     AudioTooLong,
@@ -33,10 +40,14 @@ Error = type[PipelineError] | type[drf.APIException]
 
 ALWAYS: tuple[Error, ...] = (BadRequest, InternalError)
 ENGINES: tuple[Error, ...] = (EngineError, EngineUnavailable, EngineBusy, EngineTimeout)
+BODIES: tuple[Error, ...] = (
+    *(drf.ParseError, drf.UnsupportedMediaType),
+    *(UploadTooLarge, UploadIncomplete, UploadTooSlow),
+)
 UPLOADS: tuple[Error, ...] = (
+    *BODIES,
     *(AudioDecodeError, AudioTooLong),
     *(EngineUnavailable, EngineBusy),  # of what reads them
-    *(drf.ParseError, drf.UnsupportedMediaType),
 )
 
 BINARY = {"type": "string", "format": "binary"}
@@ -93,15 +104,18 @@ def _possible(error: str, field: Field[Any, Any, Any, Any]) -> bool:
 
 
 def refusals(
-    shape: type[Body], *errors: Error, forms: tuple[type[Serializer[Any]], ...] = ()
+    shape: type[Body],
+    *errors: Error,
+    forms: tuple[type[Serializer[Any]], ...] = (),
+    codes: Iterable[str] = (),
 ) -> dict[int, Any]:
-    """Status → the answer to those of ``errors`` that have it, with their codes. ``shape``:
-    ``Problem``, or that of OpenAI's API."""
-    codes: dict[int, set[str]] = defaultdict(set)
+    """Status → the answer to those of ``errors`` that have it, with their codes. ``codes``: more
+    that a form may have; ``shape``: ``Problem``, or that of OpenAI's API."""
+    told: dict[int, set[str]] = defaultdict(set)
     for error in (*ALWAYS, *errors):
-        codes[status(error)].add(code(error))
-    codes[400].update(form_codes(*forms))
-    return {number: _refusal(shape, codes[number]) for number in sorted(codes)}
+        told[status(error)].add(code(error))
+    told[400].update(form_codes(*forms), codes)
+    return {number: _refusal(shape, told[number]) for number in sorted(told)}
 
 
 def _refusal(shape: type[Body], codes: set[str]) -> OpenApiResponse:
@@ -205,3 +219,25 @@ REQUEST_ID = [
 ]
 CHALLENGE = header("WWW-Authenticate", "`Bearer`: how a key is sent.", 401)
 RETRY_AFTER = header("Retry-After", "Seconds after which it is worth asking again.", 409, 429, 503)
+
+KEPT = [
+    OpenApiParameter(
+        "Range",
+        {"type": "string", "pattern": r"^bytes=\d*-\d*$"},
+        OpenApiParameter.HEADER,
+        description="Of bytes.",
+    ),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`."),
+    header("ETag", "Changes when the sound does.", 200, 206, 304),
+    header("Accept-Ranges", "`bytes`.", 200, 206),
+    header("Content-Range", "What of how much.", 206, 416),
+]
+"""What one may ask of sound that is kept, and is told of it."""
+
+
+def kept_sound() -> dict[Any, OpenApiResponse]:
+    return {
+        (200, "audio/wav"): OpenApiResponse(BINARY, "All of it."),
+        (206, "audio/wav"): OpenApiResponse(BINARY, "The range."),
+        304: OpenApiResponse(description="It is as you know it."),
+    }

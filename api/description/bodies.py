@@ -162,10 +162,19 @@ class Outbound(Body):
     tts = fields.BooleanField()
 
 
+class Place(Body):
+    """Where a turn is in its conversation."""
+
+    id = fields.UUIDField(help_text="Of the conversation.")
+    number = fields.IntegerField(help_text="Of the turn, from 1.")
+    turn = fields.URLField(help_text="All that is known of it.")
+
+
 class Turn(Body):
     """An utterance, the reply to it and its speech."""
 
     id = fields.CharField(help_text="Of the request, as in `X-Request-Id`.")
+    conversation = Place(allow_null=True, help_text="Null where it is in none.")
     language = fields.CharField(help_text="ISO 639-1.")
     transcript = Transcript()
     reply = fields.CharField()

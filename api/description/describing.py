@@ -40,12 +40,14 @@ def describe(
     answers: Mapping[Any, Any],
     errors: Iterable[Error] = (),
     forms: tuple[type[Serializer[Any]], ...] = (),
+    codes: Iterable[str] = (),
     shape: type[Body] = Problem,
 ) -> None:
     """Say what ``method`` of ``view`` does. ``name``: its id, as clients made from it call it.
 
     ``answers`` are those that are no errors, by status, or by status and media types; ``forms``
-    are those whose fields may be wrong, ``shape`` is that of the body of errors.
+    are those whose fields may be wrong, in ways of their own that ``codes`` tell; ``shape`` is that
+    of the body of errors.
     """
     keys, security = _keys(view)
     if view.throttle_classes:
@@ -54,7 +56,7 @@ def describe(
         errors = [*errors, drf.NotFound]  # it has not the form of any
     refused = {
         (number, "application/json"): answer
-        for number, answer in refusals(shape, *errors, *keys, forms=forms).items()
+        for number, answer in refusals(shape, *errors, *keys, forms=forms, codes=codes).items()
     }
     documented = extend_schema(
         operation_id=name,

@@ -6,9 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions as drf
 
-from api import exceptions, jobs
+from api import jobs
 from api.description import bodies
 from api.description.answers import (
+    BODIES,
     TEXT,
     Events,
     header,
@@ -39,8 +40,7 @@ describe(
     request=form(LongRecording),
     answers={202: OpenApiResponse(bodies.Job, "It waits for its turn.")},
     errors=[
-        *(exceptions.UploadTooLarge, exceptions.UploadIncomplete),
-        *(drf.ParseError, drf.UnsupportedMediaType),
+        *BODIES,
         *(TooManyJobs, DiskFull),
     ],
     forms=(LongRecording,),

@@ -8,11 +8,9 @@ from drf_spectacular.utils import (
     OpenApiRequest,
     OpenApiResponse,
 )
-from rest_framework import exceptions as drf
 from rest_framework import serializers as fields
 
-from api import exceptions
-from api.description.answers import BINARY, ENGINES, TEXT, UPLOADS, Events, header
+from api.description.answers import BINARY, BODIES, ENGINES, TEXT, UPLOADS, Events, header
 from api.description.bodies import Body, Voice
 from api.description.describing import describe, form
 from api.openai import audio, models
@@ -146,7 +144,6 @@ for view, name, summary in (
         errors=[
             *UPLOADS,
             *ENGINES,
-            *(exceptions.UploadTooLarge, exceptions.UploadIncomplete),
             *(errors.UnsupportedLanguage, errors.UnsupportedTask),
             ModelNotFound,
         ],
@@ -184,8 +181,7 @@ describe(
     },
     errors=[
         *ENGINES,
-        *(exceptions.UploadTooLarge, exceptions.UploadIncomplete),
-        *(drf.ParseError, drf.UnsupportedMediaType),
+        *BODIES,
         *(errors.InputError, errors.TextTooLong),
         *(errors.UnknownVoice, errors.UnsupportedLanguage),
         ModelNotFound,

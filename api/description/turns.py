@@ -10,9 +10,11 @@ from api.description import bodies
 from api.description.answers import (
     BINARY,
     ENGINES,
+    KEPT,
     UPLOADS,
     Events,
     header,
+    kept_sound,
 )
 from api.description.describing import describe, form
 from api.serializers import KEYS, Question, Wishes
@@ -97,8 +99,6 @@ describe(
         *UPLOADS,
         *ENGINES,
         *(TooManyJobs, DiskFull),
-        exceptions.UploadTooLarge,
-        exceptions.UploadIncomplete,
         errors.InputError,
         errors.NoSpeech,
         *(ConversationNotFound, ConversationBusy),
@@ -125,21 +125,8 @@ describe(
             pattern=f"^{KEYS}$",
             description="Of one sentence or of several, joined by `+`.",
         ),
-        OpenApiParameter(
-            "Range",
-            {"type": "string", "pattern": r"^bytes=\d*-\d*$"},
-            OpenApiParameter.HEADER,
-            description="Of bytes.",
-        ),
-        OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`."),
-        header("ETag", "Changes when the speech is corrected.", 200, 206, 304),
-        header("Accept-Ranges", "`bytes`.", 200, 206),
-        header("Content-Range", "What of how much.", 206, 416),
+        *KEPT,
     ],
-    answers={
-        (200, "audio/wav"): OpenApiResponse(BINARY, "All of it, end to end."),
-        (206, "audio/wav"): OpenApiResponse(BINARY, "The range."),
-        304: OpenApiResponse(description="It is as you know it."),
-    },
+    answers=kept_sound(),
     errors=[exceptions.SpeechNotFound, exceptions.RangeNotSatisfiable],
 )

@@ -17,7 +17,14 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.description import jobs, openai, service, turns  # noqa: F401 - they describe it
+from api.description import (  # noqa: F401 - they describe it
+    chat,
+    conversations,
+    jobs,
+    openai,
+    service,
+    turns,
+)
 from api.views import ApiView
 
 POLICY = "; ".join(
