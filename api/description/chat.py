@@ -17,6 +17,9 @@ from api.openai.listing import ModelNotFound
 from api.openai.serializers import ChatBody
 from pipeline import errors
 
+RECORDING_BASE64 = "UklGRg=="
+"""Stands for one in the example."""
+
 # --- what is sent ------------------------------------------------------------------------------
 
 TEXT_PART = {
@@ -207,7 +210,7 @@ describe(
                                 "content": [
                                     {
                                         "type": "input_audio",
-                                        "input_audio": {"data": "UklGRg==", "format": "wav"},
+                                        "input_audio": {"data": RECORDING_BASE64, "format": "wav"},
                                     }
                                 ],
                             }

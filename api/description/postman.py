@@ -9,8 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from api.description.chat import RECORDING_BASE64
+
 RECORDING = "question.wav"
 """Where Postman looks for it: in the working directory that its settings name."""
+
+BASE64_VARIABLE = "question_base64"
+"""For a recording within JSON, where Postman has no way to put a file."""
 
 FORM = "multipart/form-data"
 
@@ -30,7 +35,11 @@ def collection(schema: Mapping[str, Any]) -> Json:
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
         "auth": {"type": "bearer", "bearer": [_pair("token", "{{api_key}}")]},
-        "variable": [_pair("base_url", "http://127.0.0.1:8000"), _pair("api_key", "")],
+        "variable": [
+            _pair("base_url", "http://127.0.0.1:8000"),
+            _pair("api_key", ""),
+            _pair(BASE64_VARIABLE, ""),
+        ],
         "item": [
             {"name": tag["name"], "description": tag["description"], "item": calls[tag["name"]]}
             for tag in schema["tags"]
@@ -44,21 +53,19 @@ def text(schema: Mapping[str, Any]) -> str:
 
 
 def _calls(schema: Mapping[str, Any], path: str, method: str, operation: Json) -> Iterator[Json]:
-    """One, or one for each way to be answered where there are several."""
+    """One, or one for each way to ask and to be answered where there are several."""
     accepted = _accepted(operation)
-    for media_type in accepted:
-        name = operation["summary"]
-        if len(accepted) > 1:
-            name = f"{name} ({media_type})"
-        request: Json = {
-            "method": method.upper(),
-            "header": [{"key": "Accept", "value": media_type}],
-            "url": _url(path, operation),
-            "description": operation.get("description", ""),
-        }
-        if "requestBody" in operation:
-            request["body"] = _body(schema, operation["requestBody"]["content"])
-        yield {"name": name, "request": request, "response": []}
+    for asked, body in _bodies(schema, operation):
+        for media_type in accepted:
+            request: Json = {
+                "method": method.upper(),
+                "header": [{"key": "Accept", "value": media_type}],
+                "url": _url(path, operation),
+                "description": operation.get("description", ""),
+                **({"body": body} if body else {}),
+            }
+            answered = f" ({media_type})" if len(accepted) > 1 else ""
+            yield {"name": asked + answered, "request": request, "response": []}
 
 
 def _accepted(operation: Json) -> list[str]:
@@ -105,13 +112,28 @@ def _choice(parameter: Json) -> Json:
     }
 
 
-def _body(schema: Mapping[str, Any], content: Json) -> Json:
-    if FORM not in content:
-        examples = content["application/json"].get("examples", {})
-        example: Json = next(iter(examples.values()), {})
-        raw = json.dumps(example.get("value", {}), indent=2, ensure_ascii=False)
-        return {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
-    form = _resolved(schema, content[FORM]["schema"])
+def _bodies(schema: Mapping[str, Any], operation: Json) -> Iterator[tuple[str, Json]]:
+    """What is asked → the body that asks it: one for each example of it in JSON."""
+    summary, content = operation["summary"], operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        examples = content["application/json"].get("examples", {"": {"value": {}}}).values()
+        for example in examples:
+            name = f"{summary}: {example['summary']}" if len(examples) > 1 else summary
+            yield name, _raw(example["value"])
+    elif FORM in content:
+        yield summary, _form(schema, content[FORM])
+    else:
+        yield summary, {}
+
+
+def _raw(value: Any) -> Json:
+    raw = json.dumps(value, indent=2, ensure_ascii=False)
+    raw = raw.replace(json.dumps(RECORDING_BASE64), f'"{{{{{BASE64_VARIABLE}}}}}"')
+    return {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
+
+
+def _form(schema: Mapping[str, Any], content: Json) -> Json:
+    form = _resolved(schema, content["schema"])
     required = form.get("required", [])
     fields = [
         _field(name, field, needed=name in required) for name, field in form["properties"].items()

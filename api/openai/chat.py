@@ -104,7 +104,10 @@ class ChatView(RecordingView):
         return whole
 
     def _heard_before(self, talk: Chat, language: str | None) -> list[Message]:
-        """What was said before. Recordings are heard again, unless that is remembered."""
+        """What was said before. Recordings are heard again, unless that is remembered.
+
+        Where one between them says nothing, neighbours of the same role are one message, too.
+        """
         stt = self.engines.stt
 
         def texts(said: Said) -> Iterator[str]:
@@ -117,8 +120,14 @@ class ChatView(RecordingView):
                 except NoSpeech:
                     continue
 
-        messages = [Message(said.role, "\n".join(texts(said))) for said in talk.before]
-        return [message for message in messages if message.text]
+        messages: list[Message] = []
+        for said in talk.before:
+            text = "\n".join(texts(said))
+            if text and messages and messages[-1].role == said.role:
+                text = f"{messages.pop().text}\n{text}"
+            if text:
+                messages.append(Message(said.role, text))
+        return messages
 
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], chunks: Chunks

@@ -129,6 +129,13 @@ class MessageSerializer(serializers.Serializer[None]):
     content = ContentField(required=False, allow_null=True, default=())
     audio = ReplySerializer(required=False, allow_null=True, default=None)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        spoken = any(isinstance(part, bytes) for part in attrs["content"] or ())
+        if spoken and attrs["role"] != "user":
+            text = _("Only the messages of the user hold recordings.")
+            raise serializers.ValidationError({"content": [text]}, "unsupported")
+        return attrs
+
 
 def chat(messages: Sequence[Mapping[str, Any]]) -> Chat:
     """The chat of ``messages``, as ``MessageSerializer`` gives them.

@@ -173,6 +173,24 @@ def test_a_body_of_somebody_is(asgi_server: Address, settings: Settings) -> None
     assert send(asgi_server, "POST", "/api/voice/", body, headers)[0].status == 200
 
 
+def test_its_key_is_looked_at_once(asgi_server: Address, settings: Settings) -> None:
+    """When the request comes: what was waited for is heard, though the key ends meanwhile."""
+    settings.VOICEBOT_KEYS = "always"
+    key = ApiKey.objects.make("phone")
+    body = encode_multipart(BOUNDARY, {"audio": SimpleUploadedFile("q.wav", tone(3.0))})
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:1000]
+        while ApiKey.objects.get().last_used_at is None:
+            time.sleep(0.01)
+        key.revoke()
+        yield body[1000:]
+
+    headers = {"Content-Type": MULTIPART_CONTENT, "X-API-Key": key.text}
+    assert send(asgi_server, "POST", "/api/voice/", slowly(), headers)[0].status == 200
+    assert send(asgi_server, "POST", "/api/voice/", body, headers)[0].status == 401
+
+
 def test_the_refusal_speaks_the_language_of_the_client(asgi_server: Address) -> None:
     for language in ("en", "fr"):
         headers = {"Content-Length": "9999999", "Accept-Language": language}

@@ -356,11 +356,36 @@ def test_what_was_said_before(
     )
     assert asked_last(llm, ours) == [
         Message("user", "Quelle est la capitale ?"),
-        Message("assistant", "C'est Rome."),
-        Message("assistant", "Pardon ?"),
+        Message("assistant", "C'est Rome.\nPardon ?"),
         Message("user", "Et celle du Pérou ?"),
     ]
     assert stt.wanted == [Wanted("fr")] * 3
+
+
+def test_silence_before_leaves_nobody_twice_in_a_row(
+    client: Client, llm: FakeLanguageModel, stt: FakeSpeechToText, ours: int
+) -> None:
+    stt.script.enqueue(NoSpeech(), NoSpeech())
+    talk = [
+        *(text("Je m'appelle Alice."), {"role": "assistant", "content": " "}),
+        *(user(tone(0.5)), {"role": "assistant", "content": "Bonjour."}),
+        *(user(tone(0.5)), {"role": "assistant", "content": "Pardon ?"}),
+    ]
+    post(client, *talk, text("Qui suis-je ?"), language="fr")
+    assert asked_last(llm, ours) == [
+        Message("user", "Je m'appelle Alice."),
+        Message("assistant", "Bonjour.\nPardon ?"),
+        Message("user", "Qui suis-je ?"),
+    ]
+
+
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_only_the_user_sends_recordings(client: Client, llm: FakeLanguageModel, role: str) -> None:
+    response = post(client, {**user(tone(0.5)), "role": role}, text("Et alors ?"))
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (400, "messages_unsupported")
+    assert error["param"] == "messages[0].content"
+    assert llm.asked == []
 
 
 def test_only_the_latest_recordings_are_heard(client: Client, stt: FakeSpeechToText) -> None:
