@@ -51,7 +51,7 @@ def test_every_address_is_described(described: dict[str, Any]) -> None:
     }
     told = {(path, method) for path, methods in described["paths"].items() for method in methods}
     assert there_are == told, "see api/description/"
-    assert len(there_are) > 30
+    assert len(there_are) >= 30
 
 
 def test_every_operation_has_an_id_a_tag_and_a_summary(described: dict[str, Any]) -> None:
