@@ -78,6 +78,15 @@ class VoiceExtension(OpenApiSerializerFieldExtension):
         }
 
 
+class AnythingExtension(OpenApiSerializerFieldExtension):
+    """Named type by type: to a schema of anything, null could not be added."""
+
+    target_class = "rest_framework.serializers.JSONField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": ["object", "array", "string", "number", "boolean"]}
+
+
 # --- what is answered --------------------------------------------------------------------------
 
 
@@ -94,7 +103,7 @@ class ReplyAudio(Body):
 
     id = fields.CharField(help_text="Sent back in a later message, it stands for the reply.")
     expires_at = fields.IntegerField(help_text="Seconds since 1970.")
-    data = fields.CharField(help_text="In base64, as `audio.format` says.")
+    data = fields.CharField(help_text="In base64, as `audio.format` says.")  # type: ignore[assignment] # its name
     transcript = fields.CharField(help_text="What is said: the reply.")
 
 
@@ -111,7 +120,7 @@ FINISHES = ["stop", "length"]
 class CompletionChoice(Body):
     index = fields.IntegerField()
     message = CompletionMessage()
-    logprobs = fields.JSONField(allow_null=True, help_text="Null.")
+    logprobs = fields.DictField(allow_null=True, help_text="Null.")
     finish_reason = fields.ChoiceField(choices=FINISHES, help_text="`length`: it was cut off.")
 
 
@@ -130,7 +139,7 @@ class AudioDelta(Body):
     """More of the reply that is said aloud: one of these."""
 
     transcript = fields.CharField(required=False, trim_whitespace=False)
-    data = fields.CharField(required=False, help_text="In base64.")
+    data = fields.CharField(required=False, help_text="In base64.")  # type: ignore[assignment] # its name
     id = fields.CharField(required=False)
     expires_at = fields.IntegerField(required=False)
 
@@ -146,7 +155,7 @@ class CompletionDelta(Body):
 class DeltaChoice(Body):
     index = fields.IntegerField()
     delta = CompletionDelta()
-    logprobs = fields.JSONField(allow_null=True, help_text="Null.")
+    logprobs = fields.DictField(allow_null=True, help_text="Null.")
     finish_reason = fields.ChoiceField(choices=FINISHES, allow_null=True)
 
 
