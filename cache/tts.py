@@ -92,6 +92,8 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
         key = self._key(sentence, voice, speed)
         speech = self._recall(key, voice)
         if speech is None:
+            # Not while others wait for it: they may be before it here.
+            self.engine._await_turn()
             with self._alone(key):
                 speech = self._recall(key, voice)  # it may have been made while this one waited
                 if speech is None:

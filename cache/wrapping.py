@@ -35,6 +35,14 @@ class Wrapping(Engine, Generic[E]):
         return self.engine.outbound
 
     @property
+    def elsewhere(self) -> bool:
+        return self.engine.elsewhere
+
+    @property
+    def at_once(self) -> int:
+        return self.engine.at_once
+
+    @property
     def identity(self) -> Mapping[str, str]:
         return self.engine.identity
 

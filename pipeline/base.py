@@ -15,12 +15,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import ceil
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from django.utils.translation import gettext as _
 
-from pipeline import metrics, tracing
-from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavailable, PipelineError
+from pipeline import admission, deadline, metrics, tracing
+from pipeline.deadline import Deadline as Deadline
+from pipeline.errors import EngineBusy, EngineError, EngineUnavailable, PipelineError
 from pipeline.traffic import traffic
 
 logger = logging.getLogger(__name__)
@@ -29,21 +30,8 @@ logger = logging.getLogger(__name__)
 CacheState = Literal["hit", "miss", "off"]
 """Whether a result was kept from before, was made and is kept now, or is not kept at all."""
 
-
-class Deadline:
-    """The moment after which the work is of no use any more."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._end = time.monotonic() + timeout_s
-
-    @property
-    def remaining_s(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-    def check(self) -> None:
-        """Raise ``EngineTimeout`` when it has passed."""
-        if self.remaining_s == 0.0:
-            raise EngineTimeout(_("The answer took too long."))
+LOOK_S: Final = 0.5
+"""How soon a call that waits for a slot notices that nobody waits for it any more."""
 
 
 class Engine(ABC):
@@ -83,6 +71,16 @@ class Engine(ABC):
     def outbound(self) -> bool:
         """Text or audio leaves the machine."""
         return False
+
+    @property
+    def elsewhere(self) -> bool:
+        """It computes nothing on this machine's processors, whatever it takes."""
+        return False
+
+    @property
+    def at_once(self) -> int:
+        """Calls that do not wait for each other."""
+        return self.slots
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -144,15 +142,24 @@ class Engine(ABC):
         """Loaded, in a slot, under a deadline, with foreign exceptions mapped."""
         self.load()
         metrics.SLOTS.labels(self.role, self.name).set(self.slots)
-        with traffic.one_more(), self._slot() as deadline:
-            yield deadline
+        with traffic.one_more():
+            self._await_turn()
+            with self._slot() as until:
+                yield until
+
+    def _await_turn(self) -> None:
+        """Where the work is part of a request, until those before it are done.
+
+        :raises EngineTimeout, ClientGone: the work is of no use any more.
+        """
+        deadline.check()
+        if (place := admission.current()) is not None:
+            place.begin(here=not self.elsewhere)
 
     @contextmanager
     def _slot(self) -> Iterator[Deadline]:
         with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
-            free = self._free.acquire(timeout=self._wait_s)
-        if not free:
-            raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
+            self._acquire()
         started = time.monotonic()
         try:
             with (
@@ -160,10 +167,23 @@ class Engine(ABC):
                 tracing.span(self.role, engine=self.name),
                 self._foreign_errors(),
             ):
-                yield Deadline(self._timeout_s)
+                yield Deadline(self._timeout_s, within=deadline.current())
         finally:
             self._free.release()
-            logger.debug("%s worked %.3f s", self.name, time.monotonic() - started)
+            worked_s = time.monotonic() - started
+            if (place := admission.current()) is not None:
+                place.worked_for(self.role, worked_s)
+            logger.debug("%s worked %.3f s", self.name, worked_s)
+
+    def _acquire(self) -> None:
+        """:raises EngineBusy: every slot stays taken.
+        :raises EngineTimeout, ClientGone: the work is of no use any more.
+        """
+        patience = Deadline(self._wait_s)
+        while not self._free.acquire(timeout=min(LOOK_S, patience.remaining_s)):
+            deadline.check()
+            if not patience.remaining_s:
+                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
 
     @contextmanager
     def _foreign_errors(self) -> Iterator[None]:

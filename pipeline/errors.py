@@ -11,6 +11,7 @@
     │   ├── UnknownVoice         lists the valid ones
     │   ├── UnsupportedLanguage  lists the valid ones
     │   └── UnsupportedTask      the weights, or the server, were not made for it
+    ├── ClientGone               nobody waits for the answer any more
     └── EngineError              ours; raised from its cause
         ├── EngineUnavailable    not loaded, or what it needs is missing
         ├── EngineBusy           every slot is taken
@@ -31,6 +32,7 @@ from django.utils.translation import gettext as _
 __all__ = [
     "AudioDecodeError",
     "AudioTooLong",
+    "ClientGone",
     "EngineBusy",
     "EngineError",
     "EngineTimeout",
@@ -116,6 +118,10 @@ class UnsupportedLanguage(InputError):
 
 class UnsupportedTask(InputError):
     code = "unsupported_task"
+
+
+class ClientGone(PipelineError):
+    code = "client_gone"
 
 
 class EngineError(PipelineError):

@@ -66,6 +66,10 @@ class Remote(Engine):
         return hosts.is_outside(self._host)
 
     @property
+    def elsewhere(self) -> bool:
+        return not hosts.is_loopback(self._host)
+
+    @property
     def identity(self) -> Mapping[str, str]:
         return {**super().identity, "server": self._base_url, "model": self._model}
 

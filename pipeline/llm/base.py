@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.admission import admission
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import TextTooLong
 
@@ -88,14 +90,19 @@ class LanguageModel(Engine):
             self._at_work() as deadline,
             closing(self._reply(messages, sampling, deadline)) as deltas,
         ):
+            started = time.monotonic()
+            tokens = chars = 0
             while True:
                 try:
                     delta = next(deltas)
                 except StopIteration as end:
                     usage: Usage | None = end.value
+                    if sampling.max_tokens is None:
+                        admission.pace.wrote(tokens, chars, time.monotonic() - started)
                     return usage
                 deadline.check()
                 if delta:
+                    tokens, chars = tokens + 1, chars + len(delta)
                     yield delta
 
     @abstractmethod

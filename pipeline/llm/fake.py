@@ -17,6 +17,8 @@ class Fake(LanguageModel):
     temperature.
     """
 
+    elsewhere = True  # it computes nothing
+
     def __init__(
         self,
         *,

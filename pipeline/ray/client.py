@@ -105,6 +105,14 @@ class Distant(Engine, Generic[E]):
         return self.engine.outbound or hosts.is_outside(cluster.host())
 
     @property
+    def elsewhere(self) -> bool:
+        return True
+
+    @property
+    def at_once(self) -> int:
+        return self.replicas.max * self.engine.at_once
+
+    @property
     def identity(self) -> Mapping[str, str]:
         return self.engine.identity if self._facts is None else self._facts.identity
 

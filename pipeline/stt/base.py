@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
 from pipeline import metrics
+from pipeline.admission import admission
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import NoSpeech, UnsupportedLanguage, UnsupportedTask
@@ -114,7 +116,9 @@ class SpeechToText(Engine):
         with self._at_work() as deadline:
             self._check(wanted)
             metrics.AUDIO.labels("in").inc(audio.duration)
+            started = time.monotonic()
             transcript = self._transcribe(audio, wanted, deadline)
+            admission.pace.heard(audio.duration, time.monotonic() - started)
         if not transcript.text.strip():
             raise NoSpeech
         written = "en" if task == "translate" else transcript.language

@@ -23,6 +23,8 @@ class Fake(SpeechToText):
     translates = True
     times_words = True
 
+    elsewhere = True  # it computes nothing
+
     def __init__(self, *, text: str = "Quelle heure est-il ?", slots: int = 1, wait_s: float = 30):
         super().__init__(slots=slots, wait_s=wait_s)
         self._text = text

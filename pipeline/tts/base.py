@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from pipeline import metrics
+from pipeline.admission import admission
 from pipeline.audio import Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
@@ -136,7 +138,9 @@ class TextToSpeech(Engine):
 
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         with self._at_work() as deadline:
+            started = time.monotonic()
             audio = self._synthesize(sentence, voice, speed, deadline)
+            admission.pace.spoke(len(sentence), time.monotonic() - started)
         if audio.samples.size == 0:
             raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
         return Speech(sentence, audio, voice.id, engine=self.name, outbound=self.outbound)

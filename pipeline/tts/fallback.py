@@ -67,6 +67,14 @@ class Fallback(TextToSpeech):
         return self.engines[0].outbound
 
     @property
+    def elsewhere(self) -> bool:
+        return self.engines[0].elsewhere
+
+    @property
+    def at_once(self) -> int:
+        return self.engines[0].at_once
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """Of each engine, by its place. ``Speech.engine`` says which of them spoke."""
         return {
