@@ -183,6 +183,7 @@ class ReplayView(OfConversation, RecordingView):
         wanted.is_valid(raise_exception=True)
         asked = wanted.validated_data
         wishes = {name: asked[name] for name in ("voice", "speed") if asked.get(name)}
+        self.place.enter(engines, *STAGES[STAGES.index(asked["from"]) :])
         take(
             replay.begin(
                 self.account,

@@ -37,6 +37,7 @@ ERRORS = Counter("voicebot_errors", "Errors that were answered", ["code"])
 
 STATUSES: Mapping[type[errors.PipelineError], int] = {
     errors.PipelineError: 500,
+    errors.ClientGone: 499,  # as in nginx's log: nobody was there to be sent it
     errors.InputError: 400,
     errors.AudioDecodeError: 415,
     errors.AudioTooLong: 413,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from api import headers
 from api.authentication import KeyAuthentication, let_in
 from api.exceptions import Problem, UploadIncomplete, UploadTooLarge, UploadTooSlow, asks_api
 from api.middleware import HEADER, META
+from pipeline import deadline
+from pipeline.deadline import Deadline
 
 MULTIPART_BYTES = 64 * 1024
 """Left to the other fields and to the envelope of the recording."""
@@ -65,7 +68,8 @@ class BodyLimit:
     """ASGI middleware for what Django would store before any code of ours sees the request.
 
     It ends a body that grows beyond the limit, or comes too slowly, and does not wait for that of a
-    request that would be refused anyway. A slow body costs a socket and a file, no thread.
+    request that would be refused anyway. A slow body costs a socket and a file, no thread. When the
+    client goes away, what is done for it is told: see ``pipeline.deadline``.
 
     Under WSGI no such thing is needed: there a body is never longer than it says, and
     ``check_declared`` does.
@@ -79,28 +83,32 @@ class BodyLimit:
             await self._application(scope, receive, send)
             return
         request = ASGIRequest(scope, io.BytesIO())
-        body = Body(scope, receive, max_upload_bytes(request.path_info))
-        try:
-            check_declared(request.META.get("CONTENT_LENGTH"), request.path_info)
-            if _is_large(request) and asks_api(request) and not await _let_in(request):
-                # Whoever answers it does not come to look at its body.
-                await self._application(scope, body.nothing, Closing(body, send))
-                return
-            await self._application(scope, body.next, send)
-            if body.refusal is not None:
-                raise body.refusal
-        except (UploadTooLarge, UploadTooSlow) as refusal:
-            await _refuse(request, refusal, Closing(body, send))
+        with deadline.within(math.inf) as waited_for:
+            body = Body(scope, receive, max_upload_bytes(request.path_info), waited_for)
+            try:
+                check_declared(request.META.get("CONTENT_LENGTH"), request.path_info)
+                if _is_large(request) and asks_api(request) and not await _let_in(request):
+                    # Whoever answers it does not come to look at its body.
+                    await self._application(scope, body.nothing, Closing(body, send))
+                    return
+                await self._application(scope, body.next, send)
+                if body.refusal is not None:
+                    raise body.refusal
+            except (UploadTooLarge, UploadTooSlow) as refusal:
+                await _refuse(request, refusal, Closing(body, send))
 
 
 class Body:
     """That of one request, counted and timed as it comes."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit_bytes: int) -> None:
-        """``limit_bytes``: of the upload in it."""
+    def __init__(
+        self, scope: Scope, receive: Receive, limit_bytes: int, waited_for: Deadline
+    ) -> None:
+        """``limit_bytes``: of the upload in it; ``waited_for`` as long as the client is there."""
         self._scope = scope
         self._receive = receive
         self._limit_bytes = limit_bytes
+        self._waited_for = waited_for
         self._began_s = time.monotonic()
         self._received_bytes = 0
         self._complete = False
@@ -113,7 +121,10 @@ class Body:
         So it is when the body is refused, too: Django then drops what it has, and is silent.
         """
         if self._complete:
-            return await self._receive()
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._waited_for.leave()
+            return message
         try:
             async with asyncio.timeout(self._patience_s()):
                 message = await self._receive()

@@ -12,17 +12,17 @@ from typing import Literal
 
 from rest_framework.request import Request
 
-from api.exceptions import Problem, failure
+from api.exceptions import STATUSES, Problem, failure
 from api.serializers import times_json
 from history.recording import Recording
 from pipeline import metrics, provenance
 from pipeline.engines import engines
+from pipeline.errors import ClientGone
 from pipeline.turn import Event
 
 logger = logging.getLogger(__name__)
 
-CLIENT_GONE = 499
-"""The status in the log, as in nginx's: nobody was there to be sent one."""
+CLIENT_GONE = STATUSES[ClientGone]
 
 
 class Account(Recording):
@@ -102,7 +102,7 @@ def followed(
                 begun = begun or bool(chunk)
                 yield chunk
         except GeneratorExit:
-            account.close(CLIENT_GONE, "client_gone")
+            account.close(CLIENT_GONE, ClientGone.code)
             raise
         except Exception as exc:
             if not begun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from django.conf import settings
@@ -39,10 +39,12 @@ from api.turns import Account, Part, encoded, followed
 from cache.models import CachedSpeech
 from jobs import tasks
 from jobs.models import Job
-from pipeline import provenance, tenants
+from pipeline import deadline, provenance, tenants
+from pipeline.admission import Place, admission
 from pipeline.audio import decode, to_wav
 from pipeline.engines import Engines, engines
 from pipeline.errors import AudioTooLong
+from pipeline.pace import Size
 from pipeline.stt.base import Transcript
 from pipeline.turn import Event, Turn, take
 
@@ -147,9 +149,28 @@ class VoicesView(ApiView):
 
 
 class RecordingView(ApiView):
-    """Takes recordings, or whatever else is large, and gives account of each request."""
+    """Gives engines work, for which there is a place and a deadline, and gives account of it."""
 
     account: Account | Part
+    place: Place
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with deadline.within(settings.VOICEBOT_MAX_TURN_S), admission.visit() as self.place:
+            try:
+                response = super().dispatch(request, *args, **kwargs)
+            except BaseException:
+                self.place.leave()
+                raise
+            if not response.streaming:
+                self.place.leave()
+            return response
+
+    def told(
+        self, chunks: Generator[bytes, None, None], farewell: Callable[[Problem], bytes | None]
+    ) -> streaming.Body | streaming.AsyncBody:
+        """The body of an answer that is sent while it is made: see ``followed``."""
+        chunks = followed(chunks, self.account, self.request, farewell)
+        return streaming.body(self.request._request, self.place.during(chunks))
 
     def open_account(self, request_id: str) -> Account | Part:
         return Account(request_id)
@@ -188,6 +209,7 @@ class VoiceView(RecordingView):
         encoder = self._encoder(request, asked["stream"])
         wishes = {name: asked[name] for name in ("language", "voice", "speed")}
         wishes["eager"] = encoder is not None
+        self.place.enter(engines, "stt", "llm", "tts")
         self.account.begin(
             conversation=asked["conversation"], upload_bytes=asked["audio"].size, options=wishes
         )
@@ -201,6 +223,7 @@ class VoiceView(RecordingView):
                 raise
             return self._postponed(request, asked["audio"], asked["language"])
         self.account.decoded_s = time.monotonic() - started
+        self.place.size = Size(sound_s=utterance.duration)
         remembering = self.remembering and not self._cache_off(request, asked["cache"])
         turn = self.account.take(utterance, remembering=remembering, **wishes)
         if encoder is None:
@@ -256,10 +279,8 @@ class VoiceView(RecordingView):
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], encoder: Encoder
     ) -> StreamingHttpResponse:
-        told = followed(encoded(turn, encoder.encode), self.account, request, encoder.failure)
-        body = streaming.body(request._request, told)
         return StreamingHttpResponse(
-            body,
+            self.told(encoded(turn, encoder.encode), encoder.failure),
             content_type=encoder.content_type,
             headers={
                 **stream_headers(encoder.transcript),

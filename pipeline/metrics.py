@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, cast
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from pipeline.errors import PipelineError
+from pipeline.errors import ClientGone, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.turn import Done, Event
@@ -87,6 +87,8 @@ def counted(
                     last = event
                     yield event
             outcome = DONE
+        except ClientGone:
+            raise
         except PipelineError as exc:
             outcome = exc.code
             raise

@@ -60,6 +60,9 @@ VOICEBOT_OWN_HOSTS = env.names("VOICEBOT_OWN_HOSTS", "")
 
 VOICEBOT_LANGUAGE = env.text("VOICEBOT_LANGUAGE", "fr")
 VOICEBOT_MAX_UTTERANCE_S = env.integer("VOICEBOT_MAX_UTTERANCE_S", 60, minimum=1)
+# Seconds: predicted ones of waiting for others, 0 for half of a usual turn, and of a whole turn.
+VOICEBOT_MAX_WAIT_S = env.integer("VOICEBOT_MAX_WAIT_S", 0, minimum=0)
+VOICEBOT_MAX_TURN_S = env.integer("VOICEBOT_MAX_TURN_S", 120, minimum=1)
 VOICEBOT_MAX_UPLOAD_BYTES = env.integer("VOICEBOT_MAX_UPLOAD_BYTES", 25_000_000, minimum=1_000)
 VOICEBOT_CACHE_MAX_BYTES = env.integer("VOICEBOT_CACHE_MAX_BYTES", 1_000_000_000, minimum=0)
 # Days, 0 for none; all but the last is of conversations alone. See history.retention.

@@ -14,14 +14,13 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import streaming
 from api.exceptions import Problem
 from api.openai import events, transcripts, voices
 from api.openai.bodies import JsonBody
 from api.openai.listing import model_ids, model_of
 from api.openai.serializers import RecordingForm, TextBody
 from api.serializers import voice_json
-from api.turns import Part, followed
+from api.turns import Part
 from api.views import ApiView, RecordingView
 from pipeline import subtitles
 from pipeline.audio import Audio, decode
@@ -29,6 +28,7 @@ from pipeline.encoding import MEDIA_TYPES, SAMPLE_RATE, encoder
 from pipeline.engines import engines
 from pipeline.errors import NoSpeech
 from pipeline.languages import written_in
+from pipeline.pace import Size
 from pipeline.stt.base import Task, Transcript
 from pipeline.tts.base import Speech
 
@@ -63,9 +63,11 @@ class TranscriptionsView(PartView):
         model_of("stt", asked["model"])
         facts = self.account.facts
         facts["upload_bytes"] = asked["file"].size
+        self.place.enter(engines, "stt")
         started = time.monotonic()
         utterance = decode(asked["file"].read(), max_duration=settings.VOICEBOT_MAX_UTTERANCE_S)
         facts |= {"audio_s": utterance.duration, "decode_s": time.monotonic() - started}
+        self.place.size = Size(sound_s=utterance.duration)
         verbose = asked["response_format"] == "verbose_json"
         granularities = asked["timestamp_granularities[]"]
         heard_at = time.monotonic()
@@ -131,14 +133,15 @@ class SpeechView(PartView):
     parser_classes = [JsonBody]
 
     def post(self, request: Request) -> HttpResponseBase:
-        body = TextBody(data=request.data)
-        body.is_valid(raise_exception=True)
-        asked = body.validated_data
+        wanted = TextBody(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        asked = wanted.validated_data
         model_of("tts", asked["model"])
         name, language = asked["voice"] or "", asked["language"]
         if language is None and not voices.is_ours(name):
             language = written_in(asked["input"], engines.tts.languages)
         voice = voices.choose(name, language)
+        self.place.enter(engines, "tts", size=Size(chars=len(asked["input"])))
         speeches = self.engines.tts.synthesize(
             asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"]
         )
@@ -150,12 +153,12 @@ class SpeechView(PartView):
         chunks = self._chunks(speeches, asked["response_format"])
         if asked["stream_format"] == "sse":
             media_type = events.MEDIA_TYPE
-            told = followed(_as_deltas(chunks), self.account, request, events.failed)
+            body = self.told(_as_deltas(chunks), events.failed)
         else:
             media_type = MEDIA_TYPES[asked["response_format"]]
-            told = followed(chunks, self.account, request, _break_off)
+            body = self.told(chunks, _break_off)
         return StreamingHttpResponse(
-            streaming.body(request._request, told),
+            body,
             content_type=media_type,
             headers={**STREAMED, "Content-Language": voice.language},
         )

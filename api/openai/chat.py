@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,6 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import streaming
 from api.middleware import META
 from api.openai import events, voices
 from api.openai.bodies import JsonBody
@@ -21,7 +21,7 @@ from api.openai.completions import ENCODINGS, Answer, Chunks, completion_json
 from api.openai.listing import model_of
 from api.openai.messages import Chat, Said, chat
 from api.openai.serializers import ChatBody
-from api.turns import Account, encoded, followed
+from api.turns import Account, encoded
 from api.views import RecordingView, stream_headers, turn_headers
 from pipeline import prompts
 from pipeline.audio import Audio, decode
@@ -29,6 +29,7 @@ from pipeline.engines import engines
 from pipeline.errors import AudioTooLong, NoSpeech
 from pipeline.languages import written_in
 from pipeline.llm.base import Message, Sampling
+from pipeline.pace import Size
 from pipeline.stt.base import Transcript
 from pipeline.turn import Event, take
 
@@ -57,6 +58,9 @@ class ChatView(RecordingView):
             "eager": aloud and asked["stream"],
         }
         recordings = [r for said in (*talk.before, talk.question) for r in said.recordings]
+        sampling = _sampling(asked)
+        stages = ["stt"] * bool(recordings) + ["llm"] + ["tts"] * aloud
+        self.place.enter(engines, *stages, size=Size(tokens=sampling.max_tokens))
         self.account.begin(
             upload_bytes=sum(map(len, recordings)),
             options={**wishes, "voice": voice, "format": audio["format"]},
@@ -69,7 +73,7 @@ class ChatView(RecordingView):
             history=self._heard_before(talk, language),
             instructions=talk.instructions,
             beside=_beside(talk.question),
-            sampling=_sampling(asked),
+            sampling=sampling,
         )
         format = ENCODINGS[audio["format"]] if aloud else None
         answer = Answer(f"chatcmpl-{request.META[META]}", model, format)
@@ -98,6 +102,8 @@ class ChatView(RecordingView):
         started = time.monotonic()
         pieces = [decode(recording, max_duration=limit) for recording in recordings]
         self.account.decoded_s += time.monotonic() - started
+        sound_s = sum(piece.duration for piece in pieces) + (self.place.size.sound_s or 0.0)
+        self.place.size = replace(self.place.size, sound_s=sound_s)
         whole = Audio(np.concatenate([p.samples for p in pieces]), pieces[0].sample_rate)
         if whole.duration > limit:
             raise AudioTooLong(whole.duration, limit)
@@ -132,8 +138,7 @@ class ChatView(RecordingView):
     def _streamed(
         self, request: Request, turn: Generator[Event, None, None], chunks: Chunks
     ) -> StreamingHttpResponse:
-        told = followed(encoded(turn, chunks.encode), self.account, request, events.failed)
-        body = streaming.body(request._request, told)
+        body = self.told(encoded(turn, chunks.encode), events.failed)
         return StreamingHttpResponse(
             body, content_type=events.MEDIA_TYPE, headers=stream_headers(chunks.transcript)
         )

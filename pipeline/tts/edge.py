@@ -124,6 +124,10 @@ class Edge(TextToSpeech):
     def outbound(self) -> bool:
         return True
 
+    @property
+    def elsewhere(self) -> bool:
+        return True
+
     def _load(self) -> None:
         """Reaches for nobody: without a network it loads as well."""
         import edge_tts  # noqa: F401 - it takes a while: not the first user's
