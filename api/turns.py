@@ -101,7 +101,7 @@ def followed(
             for chunk in chunks:
                 begun = begun or bool(chunk)
                 yield chunk
-        except GeneratorExit:
+        except (GeneratorExit, ClientGone):
             account.close(CLIENT_GONE, ClientGone.code)
             raise
         except Exception as exc:

@@ -18,6 +18,7 @@ EXAMPLES = [
     (errors.UnknownVoice("v", ["claire"]), 400, "unknown_voice"),
     (errors.UnsupportedLanguage("xx", ["fr"]), 400, "unsupported_language"),
     (errors.UnsupportedTask("…"), 400, "unsupported_task"),
+    (errors.ClientGone(), 499, "client_gone"),
     (errors.EngineError("…"), 502, "engine_failed"),
     (errors.EngineUnavailable("…"), 503, "engine_unavailable"),
     (errors.EngineBusy(30), 503, "engine_busy"),

@@ -436,11 +436,13 @@ def test_a_client_that_goes_away_leaves_the_engines_free(
 ) -> None:
     llm = use(settings, doubles.Endless)
     for _turn in range(2):  # the second one finds a free slot
+        llm.begun.clear()
         llm.stopped.clear()
         with closing(asked(address, accept)) as connection:
             response = connection.getresponse()
             assert response.status == 200
             assert response.read1()
+            assert llm.begun.wait(timeout=5)
             response.close()
         assert llm.stopped.wait(timeout=5)
 

@@ -31,6 +31,7 @@ CODES = {
     "UnknownVoice": "unknown_voice",
     "UnsupportedLanguage": "unsupported_language",
     "UnsupportedTask": "unsupported_task",
+    "ClientGone": "client_gone",
     "EngineError": "engine_failed",
     "EngineUnavailable": "engine_unavailable",
     "EngineBusy": "engine_busy",
