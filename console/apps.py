@@ -1,6 +1,13 @@
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+
+class SiteConfig(AdminConfig):
+    """Django's admin, with the site of ours."""
+
+    default_site = "console.site.Console"
 
 
 class ConsoleConfig(AppConfig):

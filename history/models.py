@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import Sum
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
@@ -95,6 +96,11 @@ class TurnQuerySet(models.QuerySet["Turn"]):
         """Those that were answered."""
         return self.filter(code="")
 
+    def kept_bytes(self) -> int:
+        """Of their sounds on the disk."""
+        sizes = self.aggregate(utterances=Sum("utterance_bytes"), speech=Sum("speech_bytes"))
+        return sum(size or 0 for size in sizes.values())
+
     def keep(
         self, row: Turn, sentences: Sequence[Sentence], sounds: Mapping[files.Kind, bytes]
     ) -> None:
@@ -152,6 +158,7 @@ class Turn(models.Model):
         related_name="replays",
         null=True,
         blank=True,
+        db_index=False,  # `history_replays` is it
     )
     replayed_from = models.CharField(
         _("from stage"), max_length=3, blank=True, choices=[(stage, stage) for stage in STAGES]
@@ -218,12 +225,19 @@ class Turn(models.Model):
             models.UniqueConstraint(fields=["conversation", "number"], name="history_one_place"),
         ]
         indexes = [
-            # All that a day's figures are made of, without the texts.
+            # All that figures are made of, without the texts: see `history.figures`.
             models.Index(
-                fields=["created_at", "first_audio_s", "total_s", "code", "tts_cache"],
-                condition=models.Q(replay_of=None),
+                fields=["created_at", "replay_of", "first_audio_s", "code", "tts_cache"],
                 name="history_figures",
             ),
+            models.Index(fields=["first_audio_s", "created_at", "replay_of"], name="history_heard"),
+            # Without those that try nothing again, which SQLite would look for there.
+            models.Index(
+                fields=["replay_of"],
+                condition=models.Q(replay_of__isnull=False),
+                name="history_replays",
+            ),
+            models.Index(fields=["utterance_bytes", "speech_bytes"], name="history_kept_sounds"),
             models.Index(fields=["-created_at"], name="history_latest"),
         ]
         permissions = [("listen_turn", _("Can listen to utterances and speech"))]

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from pipeline import admission, deadline, metrics, tracing
 from pipeline.deadline import Deadline as Deadline
 from pipeline.errors import EngineBusy, EngineError, EngineUnavailable, PipelineError
+from pipeline.memory import resident_bytes
 from pipeline.traffic import traffic
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ class Engine(ABC):
         self._timeout_s = timeout_s
         self._load_lock = threading.Lock()
         self._loaded = threading.Event()
+        self.memory_bytes: int | None = None
+        """By how much the process grew while this was loaded and warmed up; None: not known."""
 
     @property
     def name(self) -> str:
@@ -108,7 +111,7 @@ class Engine(ABC):
             if missing := self.missing():
                 raise EngineUnavailable(missing)
             started = time.monotonic()
-            with self._foreign_errors():
+            with self._growing(), self._foreign_errors():
                 self._load()
             self._loaded.set()
             logger.info("%s loaded in %.1f s", self.name, time.monotonic() - started)
@@ -116,7 +119,8 @@ class Engine(ABC):
     def warm_up(self) -> None:
         """Load, then run one tiny inference, so that the first user does not pay for it."""
         self.load()
-        self._warm_up()
+        with self._growing():
+            self._warm_up()
 
     @property
     def needs(self) -> Collection[str]:
@@ -136,6 +140,15 @@ class Engine(ABC):
 
     def _warm_up(self) -> None:  # noqa: B027 - nothing to warm up is a fine answer
         pass
+
+    @contextmanager
+    def _growing(self) -> Iterator[None]:
+        before_bytes = resident_bytes()
+        yield
+        after_bytes = resident_bytes()
+        if before_bytes is not None and after_bytes is not None:
+            grown_bytes = max(0, after_bytes - before_bytes)
+            self.memory_bytes = (self.memory_bytes or 0) + grown_bytes
 
     @contextmanager
     def _at_work(self) -> Iterator[Deadline]:

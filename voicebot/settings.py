@@ -147,7 +147,7 @@ INSTALLED_APPS = [
     "jobs.apps.JobsConfig",
     "pipeline.apps.PipelineConfig",
     "web.apps.WebConfig",
-    "django.contrib.admin",
+    "console.apps.SiteConfig",  # Django's admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -185,6 +185,7 @@ WSGI_APPLICATION = "voicebot.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "console" / "templates"],  # before those of Django's admin
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -3,8 +3,6 @@ from django.urls import include, path
 
 from api.metrics import MetricsView
 
-admin.site.site_header = admin.site.site_title = "voicebot"
-
 urlpatterns = [
     path("", include("web.urls")),
     path("api/", include("api.urls")),

@@ -11,4 +11,5 @@ urlpatterns = [
     path("", views.page, name="page"),
     path("manifest.webmanifest", views.manifest, name="manifest"),
     path("language/", set_language, name="language"),
+    path("favicon.ico", views.icon, name="icon"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
@@ -68,6 +68,12 @@ def _data() -> dict[str, Any]:
         "max_upload_bytes": settings.VOICEBOT_MAX_UPLOAD_BYTES,
         "spoken_language": settings.VOICEBOT_LANGUAGE,
     }
+
+
+@require_safe
+def icon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for by themselves, of whatever names no icon: that of the page."""
+    return HttpResponseRedirect(static("web/icon.svg"))
 
 
 @require_safe

@@ -116,6 +116,10 @@ class Distant(Engine, Generic[E]):
     def identity(self) -> Mapping[str, str]:
         return self.engine.identity if self._facts is None else self._facts.identity
 
+    @contextmanager
+    def _growing(self) -> Iterator[None]:
+        yield  # its memory is taken elsewhere
+
     @property
     def needs(self) -> Collection[str]:
         return ()  # the replicas do

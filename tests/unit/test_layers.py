@@ -20,7 +20,7 @@ LAYERS = {
     "jobs": {"pipeline", "files"},
     "api": {"access", "history", "jobs", "cache", "pipeline", "files"},
     "web": {"api"},
-    "console": {"history", "cache", "pipeline", "files"},
+    "console": {"history", "jobs", "cache", "pipeline", "files"},
     "voicebot": {
         *("console", "web", "api", "access", "history", "jobs", "cache", "pipeline", "files"),
     },
