@@ -11,6 +11,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from web.words import words
@@ -38,9 +39,12 @@ PERMISSIONS = "microphone=(self), camera=(), geolocation=()"
 
 MODULES = (
     *("main", "words", "api", "events", "key", "recorder", "output", "playback"),
-    *("waveform", "line", "turn", "settings", "notice", "gestures", "service"),
+    *("waveform", "line", "turn", "conversation", "settings", "notice", "gestures", "service"),
 )
 """Fetched along with the page, not one after the other as they name each other."""
+
+
+ADDRESSES = ("voice", "voices", "conversations", "ready")
 
 
 @require_safe
@@ -48,6 +52,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "modules": [f"web/{name}.js" for name in MODULES],
         "languages": settings.LANGUAGES,
+        "kept": _kept(),
         "data": _data(),
     }
     response = render(request, "web/page.html", context)
@@ -58,12 +63,23 @@ def page(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _kept() -> str:
+    """How long what is said is there."""
+    days = settings.VOICEBOT_KEEP_TEXTS_DAYS
+    text = ngettext(
+        "What is said is kept on this server for a day, or until you delete it.",
+        "What is said is kept on this server for %(days)d days, or until you delete it.",
+        days,
+    )
+    return text % {"days": days}
+
+
 def _data() -> dict[str, Any]:
     """What the scripts are told."""
     return {
         "language": translation.get_language(),
         "words": words(),
-        "addresses": {name: reverse(f"api:{name}") for name in ("voice", "voices", "ready")},
+        "addresses": {name: reverse(f"api:{name}") for name in ADDRESSES},
         "max_utterance_s": settings.VOICEBOT_MAX_UTTERANCE_S,
         "max_upload_bytes": settings.VOICEBOT_MAX_UPLOAD_BYTES,
         "spoken_language": settings.VOICEBOT_LANGUAGE,

@@ -43,6 +43,7 @@ WORDS: dict[str, str | Promise] = {
     "left_stt": _("your voice left the server (%(engine)s)"),
     "left_llm": _("your words left the server (%(engine)s)"),
     "left_tts": _("the answer left the server to be spoken (%(engine)s)"),
+    "forgotten": _("The conversation is deleted."),
     "not_closed": _("The answer broke off here."),
     # --- before anything is said ---
     "stays": _("Nothing of what is said leaves this server."),
@@ -84,6 +85,8 @@ WORDS: dict[str, str | Promise] = {
     "key_refused_advice": _("Your question is kept. Ask whoever runs the server for another one."),
     "engine_busy": _("I am busy with others."),
     "engine_busy_advice": _("Your question is kept, and sent again by itself."),
+    "conversation_busy": _("Another question of this conversation is being answered."),
+    "conversation_busy_advice": _("Your question is kept, and sent again by itself."),
     "audio_too_long": _("That was too long."),
     "audio_too_long_advice": _("%(detail)s Ask in fewer words."),
     "upload_too_large": _("That file is too large."),

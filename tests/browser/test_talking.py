@@ -158,15 +158,6 @@ def test_voice_language_and_speed_are_those_chosen(server: Server, visit: Opener
     expect(page.get_by_label("Qui vous répond")).to_have_value("claire")
 
 
-def test_a_new_conversation_empties_the_page(server: Server, visit: Opener) -> None:
-    page = visit(server)
-    hold(page)
-    assert_answered(page)
-    page.get_by_role("button", name="Nouvelle conversation").click()
-    expect(turns(page)).to_have_count(0)
-    expect(page.get_by_role("heading", name=re.compile("Demandez"))).to_be_visible()
-
-
 def test_in_english(server: Server, visit: Opener) -> None:
     page = visit(server, locale="en-GB")
     page.get_by_role("button", name="Talk").focus()

@@ -55,6 +55,38 @@ export async function look(address) {
   return told;
 }
 
+/**
+ * Make something at `address`: what it is, as JSON.
+ *
+ * @throws {Refusal}
+ */
+export async function make(address) {
+  const response = await fetched(address, { method: "POST", headers: authorization() });
+  if (!response.ok) throw await refusal(response);
+  return response.json();
+}
+
+/**
+ * Delete what is at `address`; what is gone already is deleted.
+ *
+ * @throws {Refusal}
+ */
+export async function remove(address) {
+  const response = await fetched(address, { method: "DELETE", headers: authorization() });
+  if (!response.ok && response.status !== 404) throw await refusal(response);
+}
+
+/**
+ * The sound at `address`, as an ArrayBuffer.
+ *
+ * @throws {Refusal}
+ */
+export async function sound(address) {
+  const response = await fetched(address, { headers: authorization() });
+  if (!response.ok) throw await refusal(response);
+  return response.arrayBuffer();
+}
+
 async function fetched(address, options) {
   try {
     return await fetch(address, options);

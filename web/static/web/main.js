@@ -1,15 +1,16 @@
 // The page: holds the states together, from the first press to the last word of the answer.
 
 import { ask, Refusal } from "./api.js";
+import { conversations, forget, isGone, isKept, join, leave, turns } from "./conversation.js";
 import { listen } from "./gestures.js";
-import { askForKey } from "./key.js";
+import { askForKey, keys } from "./key.js";
 import { Line } from "./line.js";
 import { dismiss, tell } from "./notice.js";
 import { allowSound, isBlocked, loudness } from "./output.js";
 import { isSounding, silence } from "./playback.js";
 import { obstacle, record } from "./recorder.js";
 import { watch } from "./service.js";
-import { wishes } from "./settings.js";
+import { isRemembering, wishes } from "./settings.js";
 import { Turn } from "./turn.js";
 import { clock, page, say, seconds } from "./words.js";
 
@@ -24,6 +25,7 @@ const NEAR_PX = 200; // who has scrolled further up reads something else
 const WORTH_AGAIN = new Set([
   ...["engine_busy", "engine_failed", "engine_timeout", "engine_unavailable", "pipeline_error"],
   ...["unreachable", "cut_off", "internal_error", "upload_incomplete", "throttled"],
+  ...["conversation_busy"],
   ...["key_needed", "key_refused", "scope_missing"],
 ]);
 
@@ -151,11 +153,11 @@ function halt() {
 async function send(recording, times = 1) {
   const sent = performance.now();
   const mine = (work = new AbortController());
-  const turn = new Turn(byId("conversation"));
+  const turn = new Turn();
   let waited_s = null;
   let complete = false;
-  byId("welcome").hidden = true;
-  byId("new").hidden = false;
+  byId("conversation").append(turn.element);
+  offer();
   dismiss();
   enter("thinking");
   describe(say("listening"));
@@ -163,12 +165,11 @@ async function send(recording, times = 1) {
   const settle = () => {
     if (work === mine && complete && !turn.playback.playing) halt();
   };
-  turn.playback.addEventListener("change", () => {
-    line.follow(loudness, isSounding() ? "awake" : "");
-    settle();
-  });
+  follow(turn);
+  turn.playback.addEventListener("change", settle);
   try {
-    for await (const [name, data] of ask(recording, await wishes(), mine.signal)) {
+    const wished = { ...(await wishes()), conversation: isRemembering() ? await join() : "" };
+    for await (const [name, data] of ask(recording, wished, mine.signal)) {
       if (name === "heard") {
         turn.heard(data);
         byId("aloud").textContent = say("heard_aloud", data);
@@ -193,8 +194,14 @@ async function send(recording, times = 1) {
   } catch (refusal) {
     const stopped = mine.signal.aborted;
     turn.broken(say(stopped ? "stopped" : "not_closed"));
+    offer();
     if (stopped) return;
     halt();
+    if (isGone(refusal) && times < MOST_TIMES) {
+      leave(); // it was deleted elsewhere, or has become too old: another one begins
+      send(recording, times + 1);
+      return;
+    }
     if (await askForKey(refusal)) {
       send(recording, times);
       return;
@@ -202,6 +209,13 @@ async function send(recording, times = 1) {
     if (times === MOST_TIMES) refusal.retryAfter_s = null;
     fail(refusal, WORTH_AGAIN.has(refusal.code) ? () => send(recording, times + 1) : null);
   }
+}
+
+/** Let the line swing with its sound. */
+function follow(turn) {
+  turn.playback.addEventListener("change", () => {
+    if (state !== "recording") line.follow(loudness, isSounding() ? "awake" : "");
+  });
 }
 
 function keepEndInView() {
@@ -247,17 +261,65 @@ function acceptFiles() {
   });
 }
 
+// --- the conversation so far -----------------------------------------------------------------
+
+/** What can be done with it, where there is one. */
+function offer() {
+  const begun = byId("conversation").childElementCount > 0;
+  byId("welcome").hidden = begun;
+  byId("new").hidden = !begun;
+  byId("forget").hidden = !begun || !isKept();
+}
+
+/** Show what the server kept of it, at `address`, before what is shown already. */
+async function restore(address) {
+  const told = await turns(address).catch(() => null); // the page tells why, elsewhere
+  if (!told) return;
+  const kept = told.turns.map(Turn.kept);
+  kept.forEach(follow);
+  const main = byId("main");
+  const below = main.scrollHeight - main.scrollTop;
+  byId("conversation").prepend(...kept.map(({ element }) => element));
+  main.scrollTop = main.scrollHeight - below; // what is read stays where it is
+  byId("earlier").hidden = !told.earlier;
+  byId("earlier").onclick = () => restore(told.earlier);
+  offer();
+  if (!address) scrollToEnd();
+}
+
 function startAnew() {
   halt();
   dismiss();
+  leave();
   byId("conversation").replaceChildren();
-  byId("welcome").hidden = false;
-  byId("new").hidden = true;
+  byId("earlier").hidden = true;
+  offer();
   talk.focus();
+}
+
+function acceptForgetting() {
+  const dialog = byId("forgetting");
+  byId("forget").addEventListener("click", () => {
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+  dialog.addEventListener("close", async () => {
+    if (dialog.returnValue !== "forget") return;
+    halt();
+    try {
+      await forget();
+    } catch (refusal) {
+      fail(refusal);
+      return;
+    }
+    startAnew();
+    byId("aloud").textContent = say("forgotten");
+  });
 }
 
 listen(talk, { begin, latch, send: finish, isRecording: () => state === "recording" });
 acceptFiles();
+acceptForgetting();
 stop.addEventListener("click", halt);
 byId("new").addEventListener("click", startAnew);
 document.addEventListener("keydown", ({ key }) => {
@@ -270,7 +332,12 @@ document.addEventListener("pointerdown", () => {
     describe();
   }
 });
+conversations.addEventListener("change", offer);
+keys.addEventListener("change", () => {
+  if (!byId("conversation").childElementCount) restore();
+});
 enter("idle");
 watch(byId("promise"));
+restore();
 const hindrance = obstacle();
 if (hindrance) fail(hindrance);

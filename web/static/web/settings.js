@@ -12,6 +12,7 @@ const language = document.getElementById("language");
 const voice = document.getElementById("voice");
 const speed = document.getElementById("speed");
 const speedValue = document.getElementById("speed-value");
+const remember = document.getElementById("remember");
 
 const languageNames = new Intl.DisplayNames(page.language, { type: "language" });
 let voices = [];
@@ -27,7 +28,11 @@ export async function wishes() {
   };
 }
 
+/** Whether questions belong to a conversation, which the server keeps. */
+export const isRemembering = () => remember.checked;
+
 function prepare() {
+  remember.checked = restored().remember ?? true;
   document.getElementById("settings-open").addEventListener("click", () => dialog.showModal());
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close(); // beside it
@@ -83,7 +88,12 @@ function showSpeed() {
 }
 
 function keep() {
-  const chosen = { language: language.value, voice: voice.value, speed: speed.value };
+  const chosen = {
+    language: language.value,
+    voice: voice.value,
+    speed: speed.value,
+    remember: remember.checked,
+  };
   try {
     localStorage.setItem(KEPT, JSON.stringify(chosen));
   } catch {

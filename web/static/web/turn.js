@@ -1,5 +1,8 @@
 // One turn as it is shown: what was heard, the answer, its sound, and where the time went.
 
+import { look, sound } from "./api.js";
+import { here } from "./conversation.js";
+import { allowSound } from "./output.js";
 import { Playback } from "./playback.js";
 import { clock, say, seconds } from "./words.js";
 import { Waveform } from "./waveform.js";
@@ -15,7 +18,7 @@ export class Turn {
   #waveform;
   #frame = 0;
 
-  constructor(list) {
+  constructor() {
     this.#element = template.content.firstElementChild.cloneNode(true);
     this.#waveform = new Waveform(this.#find(".waveform"), this.playback);
     this.#element.dataset.state = "waiting";
@@ -24,7 +27,35 @@ export class Turn {
     this.#find(".copy").hidden = !navigator.clipboard; // insecure pages have none
     this.playback.addEventListener("change", () => this.#follow());
     this.#update();
-    list.append(this.#element);
+  }
+
+  get element() {
+    return this.#element;
+  }
+
+  /** One the server kept; where its time went, and its sound, are fetched once it is looked at. */
+  static kept({ url, transcript: text, language, reply }) {
+    const turn = new Turn();
+    turn.heard({ text, language });
+    turn.reply = turn.#find(".text").textContent = reply;
+    turn.#element.dataset.state = "done";
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      seen.disconnect();
+      turn.#recall(here(url)).catch(() => {}); // its text is there
+    });
+    seen.observe(turn.#element);
+    return turn;
+  }
+
+  async #recall(address) {
+    const told = await look(address);
+    this.#account(told, told.times.first_audio);
+    if (!told.speech.url) return; // it is kept no longer
+    const wav = await sound(here(told.speech.url));
+    this.#find(".speech").hidden = false;
+    await this.playback.append(wav);
+    this.#close("done");
   }
 
   #find(selector) {
@@ -79,6 +110,7 @@ export class Turn {
   }
 
   #playOrPause() {
+    allowSound();
     if (this.playback.playing) this.playback.pause();
     else this.playback.play();
   }
@@ -115,7 +147,8 @@ export class Turn {
     const facts = left.map((stage) => say(`left_${stage}`, { engine: engines[stage].engine }));
     if (!facts.length) facts.push(say("kept_here"));
     const summary = this.#find("summary");
-    summary.textContent = [say("first_audio", { seconds: seconds(waited_s) }), ...facts].join(" · ");
+    if (waited_s !== null) facts.unshift(say("first_audio", { seconds: seconds(waited_s) }));
+    summary.textContent = facts.join(" · ");
     const longest_s = Math.max(...STAGES.map((stage) => times[stage]), 0.001);
     this.#find(".account dl").replaceChildren(
       ...STAGES.map((stage) => {
