@@ -61,7 +61,6 @@ def test_it_is_shown_and_heard_again_after_a_reload(server: Server, visit: Opene
 def test_what_lies_further_back_is_shown_on_demand(server: Server, visit: Opener) -> None:
     page = visit(server)
     ask(page)
-    where = f"**/api/conversations/{conversation(page)}/*"
     earlier = f"{server.url}/api/conversations/{conversation(page)}/?before=9"
     shown = told(server, f"conversations/{conversation(page)}/")
     page.route(
@@ -72,7 +71,6 @@ def test_what_lies_further_back_is_shown_on_demand(server: Server, visit: Opener
     page.get_by_role("button", name="Ce qui s’est dit avant").click()
     expect(turns(page)).to_have_count(2)
     expect(page.get_by_role("button", name="Ce qui s’est dit avant")).to_be_hidden()
-    page.unroute(where)
 
 
 def test_a_new_one_leaves_the_old_one_to_the_server(server: Server, visit: Opener) -> None:
