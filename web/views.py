@@ -67,7 +67,7 @@ def _kept() -> str:
     """How long what is said is there."""
     days = settings.VOICEBOT_KEEP_TEXTS_DAYS
     text = ngettext(
-        "What is said is kept on this server for a day, or until you delete it.",
+        "What is said is kept on this server for %(days)d day, or until you delete it.",
         "What is said is kept on this server for %(days)d days, or until you delete it.",
         days,
     )
