@@ -42,3 +42,5 @@ else:
     CACHES["requests"]["BACKEND"] = LOCMEM  # emptied before tests that know no database
 TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Static files are looked for when one is asked for, not by each test that asks for anything.
+WHITENOISE_AUTOREFRESH = True

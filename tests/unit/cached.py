@@ -20,7 +20,7 @@ class Slow(Fake):
     """Takes long enough for others to come and want the same."""
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
-        time.sleep(0.5)
+        time.sleep(0.2)
         return super()._synthesize(sentence, voice, speed, deadline)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,12 +141,9 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def environment(data: Path) -> dict[str, str]:
+def environment(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    data = tmp_path_factory.mktemp("data")
+    shutil.copy(migrated, data / "db.sqlite3")
     variables = {
         "DJANGO_SETTINGS_MODULE": "voicebot.settings",
         "VOICEBOT_ENV_FILE": os.devnull,
@@ -155,11 +153,7 @@ def environment(data: Path) -> dict[str, str]:
             for role in ("STT", "LLM", "TTS")
         },
     }
-    environment = os.environ | variables
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True
-    )
-    return environment
+    return os.environ | variables
 
 
 @pytest.fixture

@@ -223,9 +223,9 @@ class TestDeaths:
     def test_a_nursery_that_is_stopped_is_replaced(
         self, own: Decoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client, "BIRTH_S", 2.0)
         own.start()
         first = own.pid
+        monkeypatch.setattr(client, "BIRTH_S", 1.0)  # a new one takes a fifth
         assert first is not None
         os.kill(first, signal.SIGSTOP)
         assert len(own.decode(recording(), 2))
@@ -258,8 +258,7 @@ def _descriptors(process: int | None) -> int:
 
 SERVER = """
 import os, sys, time
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-import django; django.setup()
+from django.conf import settings; settings.configure()
 from pipeline.decoding.client import decoder
 from pipeline.decoding.nursery import ORDER
 decoder.start()
@@ -312,8 +311,7 @@ def _has_ended(process: int) -> bool:
 
 FORKED = """
 import os
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-import django; django.setup()
+from django.conf import settings; settings.configure()
 from pathlib import Path
 from pipeline.audio import decode
 from pipeline.decoding.client import decoder

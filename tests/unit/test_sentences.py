@@ -95,7 +95,7 @@ def _random_texts() -> list[str]:
         "etc. ", "M. ", "J.-C. ", "。", "」", "।", ", ", " : ", "; ", "mot ", "Mot ", "12 ", "3.",
         "x" * 90, "mot " * 40, "un, " * 30, "." * 50, " " * 60,
     ]  # fmt: skip
-    return ["".join(draw.choices(atoms, k=draw.randint(1, 14))) for _ in range(400)]
+    return ["".join(draw.choices(atoms, k=draw.randint(1, 14))) for _ in range(150)]
 
 
 def _stream(text: str, sizes: list[int], *, eager: bool = False) -> list[str]:

