@@ -41,6 +41,10 @@ cluster: .venv/ray  ## run the engines on a cluster of this machine alone
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) local_cluster
 
+# Tests start many processes: what is compiled is kept, out of the way.
+test unit: export PYTHONDONTWRITEBYTECODE :=
+test unit: export PYTHONPYCACHEPREFIX := $(CURDIR)/var/pycache
+
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded
 	@$(MANAGE) fetch_weights piper-en-joe-medium

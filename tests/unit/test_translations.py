@@ -16,7 +16,6 @@ from tests.unit.cached import fill
 from voicebot import messages
 from voicebot import settings as product
 
-MARKED = [message for message in messages.extract() if message.id]
 FRENCH = messages.catalogue()
 TRANSLATED = [message for message in FRENCH if message.id]
 PLACEHOLDER = re.compile(r"%\(\w+\)[^a-z]*[a-z]|%%")
@@ -32,11 +31,16 @@ def named(message: Message) -> str:
     return strings(message, message.id)[0]
 
 
+@pytest.fixture(scope="module")
+def marked() -> list[Message]:
+    return [message for message in messages.extract() if message.id]
+
+
 # --- the catalogue -------------------------------------------------------------------------
 
 
-def test_python_and_templates_are_read() -> None:
-    names = {Path(path).suffix for message in MARKED for path, _line in message.locations}
+def test_python_and_templates_are_read(marked: list[Message]) -> None:
+    names = {Path(path).suffix for message in marked for path, _line in message.locations}
     assert names == {".py", ".html"}
 
 
@@ -62,12 +66,12 @@ def test_every_way_to_mark_is_known(tmp_path: Path) -> None:
 # One test for all messages each: there are hundreds, and a failure names every one that is wrong.
 
 
-def test_every_marked_string_is_translated() -> None:
+def test_every_marked_string_is_translated(marked: list[Message]) -> None:
     def translated(message: Message) -> bool:
         french = FRENCH.get(message.id, message.context)
         return bool(french and not french.fuzzy and all(strings(french, french.string)))
 
-    missing = [named(message) for message in MARKED if not translated(message)]
+    missing = [named(message) for message in marked if not translated(message)]
     assert missing == [], "run `make messages`, then translate what is new"
 
 
