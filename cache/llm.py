@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import astuple, replace
 
 from cache import memory
-from cache.wrapping import Wrapping
 from pipeline import metrics
 from pipeline.base import Deadline
 from pipeline.llm.base import AS_EVER, Deltas, LanguageModel, Message, Sampling, Usage
+from pipeline.wrapping import Wrapping
 
 
 class CachedLanguageModel(Wrapping[LanguageModel], LanguageModel):

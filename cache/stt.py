@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import astuple, replace
 
 from cache import memory
-from cache.wrapping import Wrapping
 from pipeline import metrics
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.stt.base import SpeechToText, Task, Transcript, Wanted
+from pipeline.wrapping import Wrapping
 
 
 class CachedSpeechToText(Wrapping[SpeechToText], SpeechToText):

@@ -18,7 +18,6 @@ from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
 from cache.pronunciation import pronounced
-from cache.wrapping import Wrapping
 from pipeline import tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
@@ -26,6 +25,7 @@ from pipeline.engines import engines
 from pipeline.errors import EngineBusy, InputError, UnsupportedLanguage
 from pipeline.tts.base import Speech, TextToSpeech, Voice
 from pipeline.tts.fallback import Fallback
+from pipeline.wrapping import Wrapping
 
 logger = logging.getLogger(__name__)
 

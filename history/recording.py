@@ -197,8 +197,7 @@ class Recording:
         if settings.VOICEBOT_KEEP_UTTERANCES_DAYS and self._utterance is not None:
             sounds["utterance"] = to_wav([self._utterance])
         if settings.VOICEBOT_KEEP_SPEECH_DAYS and taken.speeches:
-            sample_rate = taken.audio[0].sample_rate
-            sounds["speech"] = to_wav(audio.resampled(sample_rate) for audio in taken.audio)
+            sounds["speech"] = to_wav(taken.audio)
         return sounds
 
     def _sentences(self, row: Turn) -> list[Sentence]:

@@ -101,13 +101,15 @@ class Turn:
 
     @property
     def audio(self) -> list[Audio]:
-        """Speech of the whole reply, piece by piece."""
-        return [speech.audio for speech in self.speeches]
+        """Speech of the whole reply, piece by piece, at the sample rate of the first."""
+        return [
+            speech.audio.resampled(self.speeches[0].audio.sample_rate) for speech in self.speeches
+        ]
 
     @property
     def duration(self) -> float:
         """Of the speech, in seconds."""
-        return sum(audio.duration for audio in self.audio)
+        return sum(speech.audio.duration for speech in self.speeches)
 
     @property
     def cache(self) -> Mapping[str, CacheState]:

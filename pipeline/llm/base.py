@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline import returned
 from pipeline.admission import admission
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import TextTooLong
@@ -96,12 +97,11 @@ class LanguageModel(Engine):
                 try:
                     delta = next(deltas)
                 except StopIteration as end:
-                    usage: Usage | None = end.value
                     if sampling.max_tokens is None:
                         admission.pace.wrote(tokens, chars, time.monotonic() - started)
-                    return usage
+                    return None if end.value is None else returned.instance(end.value, Usage)
                 deadline.check()
-                if delta:
+                if returned.text(delta):
                     tokens, chars = tokens + 1, chars + len(delta)
                     yield delta
 

@@ -6,13 +6,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
-from pipeline import metrics
+from pipeline import metrics, returned
 from pipeline.admission import admission
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import CacheState, Deadline, Engine
@@ -117,7 +117,7 @@ class SpeechToText(Engine):
             self._check(wanted)
             metrics.AUDIO.labels("in").inc(audio.duration)
             started = time.monotonic()
-            transcript = self._transcribe(audio, wanted, deadline)
+            transcript = _checked(self._transcribe(audio, wanted, deadline))
             admission.pace.heard(audio.duration, time.monotonic() - started)
         if not transcript.text.strip():
             raise NoSpeech
@@ -142,6 +142,19 @@ class SpeechToText(Engine):
     @abstractmethod
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         """``audio`` is at 16 kHz and not empty; what is ``wanted`` is supported."""
+
+
+def _checked(given: Any) -> Transcript:
+    """:raises TypeError, ValueError: no engine may return that."""
+    transcript = returned.instance(given, Transcript)
+    returned.text(transcript.text)
+    if not returned.text(transcript.language):
+        raise ValueError("a language was to be returned")
+    pieces: list[Segment | Word] = [*transcript.segments, *transcript.words]
+    for piece in pieces:
+        returned.text(piece.text)
+        returned.times(piece.start, piece.end)
+    return transcript
 
 
 def joined(pieces: Iterable[Word]) -> Iterator[Word]:

@@ -25,8 +25,15 @@ class Fake(SpeechToText):
 
     elsewhere = True  # it computes nothing
 
-    def __init__(self, *, text: str = "Quelle heure est-il ?", slots: int = 1, wait_s: float = 30):
-        super().__init__(slots=slots, wait_s=wait_s)
+    def __init__(
+        self,
+        *,
+        text: str = "Quelle heure est-il ?",
+        slots: int = 1,
+        wait_s: float = 30,
+        timeout_s: float = 120,
+    ) -> None:
+        super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._text = text
         self.script: Script[str] = Script()
         self.heard: list[Audio] = []

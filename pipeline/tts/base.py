@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from pipeline import metrics
+from pipeline import metrics, returned
 from pipeline.admission import admission
 from pipeline.audio import Audio
 from pipeline.base import CacheState, Deadline, Engine
@@ -139,7 +139,8 @@ class TextToSpeech(Engine):
     def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
         with self._at_work() as deadline:
             started = time.monotonic()
-            audio = self._synthesize(sentence, voice, speed, deadline)
+            audio = returned.instance(self._synthesize(sentence, voice, speed, deadline), Audio)
+            audio = replace(audio)  # which looks at what is in it
             admission.pace.spoke(len(sentence), time.monotonic() - started)
         if audio.samples.size == 0:
             raise EngineError(_("%(engine)s failed.") % {"engine": self.name})

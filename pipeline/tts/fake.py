@@ -28,8 +28,8 @@ class Fake(TextToSpeech):
 
     elsewhere = True  # it computes nothing
 
-    def __init__(self, *, slots: int = 1, wait_s: float = 30.0) -> None:
-        super().__init__(slots=slots, wait_s=wait_s)
+    def __init__(self, *, slots: int = 1, wait_s: float = 30.0, timeout_s: float = 120.0) -> None:
+        super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self.script: Script[Audio] = Script()
         self.spoken: list[str] = []
 

@@ -1,4 +1,4 @@
-"""An engine that remembers what another one has done."""
+"""An engine around another one: one that remembers, or one that fails."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ E = TypeVar("E", bound=Engine)
 
 
 class Wrapping(Engine, Generic[E]):
-    """Passes for ``engine``, whose name and identity are the provenance of what it gives.
-
-    What it remembers neither loads that engine nor takes a slot of it.
+    """Passes for ``engine``, whose name and identity are the provenance of what it gives, and whose
+    slots and deadline it works in.
     """
 
     engine: E
