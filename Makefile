@@ -27,7 +27,7 @@ run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)
 	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --fail-level WARNING --verbosity 0
-	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log --no-proxy-headers
+	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log --no-proxy-headers --timeout-graceful-shutdown 25
 
 doctor: $(PACKAGES)  ## what is missing, and what mends it
 	@VOICEBOT_HOST=$(HOST) $(MANAGE) doctor --port $(PORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,10 @@ from pipeline.errors import InvalidEngineError
 
 MIN_FREE_BYTES = 100_000_000
 """Below it uploads, which pass through the disk, soon fail."""
+
+
+leaving = threading.Event()
+"""Set when the process is about to end: it finishes what it was asked."""
 
 
 class LiveView(ApiView):
@@ -50,10 +55,11 @@ class ReadyView(ApiView):
             and report["disk"]["ok"]
             and report["database"]["ok"]
         )
+        status = "leaving" if leaving.is_set() else "ready" if ready else "unavailable"
         told = report if let_in(request) else {}
         return Response(
-            {"status": "ready" if ready else "unavailable", **told},
-            status=200 if ready else 503,
+            {"status": status, **told},
+            status=200 if status == "ready" else 503,
             headers={"Cache-Control": "no-store"},
         )
 

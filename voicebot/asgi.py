@@ -14,8 +14,9 @@ django_application = get_asgi_application()
 # They import our apps, hence after Django is set up.
 from api.limits import BodyLimit  # noqa: E402
 from voicebot import housekeeping  # noqa: E402
+from voicebot.leaving import GivesNotice  # noqa: E402
 from voicebot.startup import start  # noqa: E402
 
-application = BodyLimit(django_application)
+application = GivesNotice(BodyLimit(django_application))
 start()
 housekeeping.start()

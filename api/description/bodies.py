@@ -223,7 +223,7 @@ class Database(Body):
 class Ready(Body):
     """Whether a turn would be answered now; nothing else to who needs a key and has none."""
 
-    status = fields.ChoiceField(choices=["ready", "unavailable"])
+    status = fields.ChoiceField(choices=["ready", "unavailable", "leaving"])
     engines = Engines(required=False)
     disk = Disk(required=False)
     database = Database(required=False)

@@ -37,7 +37,9 @@ describe(
     summary="Whether a turn would be answered now",
     answers={
         200: OpenApiResponse(bodies.Ready, "It would."),
-        503: OpenApiResponse(bodies.Ready, "It would not; what is missing is told."),
+        503: OpenApiResponse(
+            bodies.Ready, "It would not; what is missing is told. `leaving`: it is about to end."
+        ),
     },
 )
 
