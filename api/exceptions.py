@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
@@ -25,6 +26,7 @@ from rest_framework.settings import api_settings
 
 from api.middleware import META
 from api.openai.errors import in_openais_shape, is_openais
+from files import atomic
 from history.errors import ConversationBusy, ConversationNotFound, NotKept, TurnNotFound
 from jobs import errors as jobs
 from pipeline import errors
@@ -70,6 +72,15 @@ class InternalError(drf.APIException):
     status_code = 500
     default_code = "internal_error"
     default_detail = gettext_lazy("Something went wrong on our side.")
+
+
+class DatabaseUnavailable(drf.APIException):
+    """Locked, full, read-only or out of reach."""
+
+    status_code = 503
+    default_code = "database_unavailable"
+    default_detail = gettext_lazy("The database does not answer. Try again in a moment.")
+    wait = 5  # seconds
 
 
 class UploadIncomplete(drf.APIException):
@@ -141,6 +152,7 @@ OURS: Mapping[type[Exception], type[drf.APIException]] = {
     RequestDataTooBig: UploadTooLarge,
     SuspiciousOperation: BadRequest,
     UnreadablePostError: UploadIncomplete,
+    OperationalError: DatabaseUnavailable,
 }
 """What Django raises, as what we answer."""
 
@@ -214,8 +226,13 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | N
 
     Errors of engines are logged with their causes, which the client never sees.
     """
+    if isinstance(exc, OperationalError):
+        logger.error("Request %s: %s", context["request"].META[META], exc, exc_info=exc)
     if isinstance(exc, tuple(OURS)):
         exc = _of_class(OURS, exc)()
+    elif isinstance(exc, OSError) and exc.errno in atomic.UNWRITABLE:
+        logger.error("Request %s: %s", context["request"].META[META], exc)
+        exc = jobs.DiskFull()
     if isinstance(exc, errors.EngineError) and not isinstance(exc, errors.EngineBusy):
         logger.error("turn %s: %s", context["request"].META[META], exc.code, exc_info=exc)
     if isinstance(exc, drf.APIException | errors.PipelineError):

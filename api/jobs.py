@@ -14,10 +14,11 @@ from rest_framework.response import Response
 
 from api import streaming
 from api.encoders import sent
-from api.limits import WholeUploads, check_declared
+from api.limits import check_declared
 from api.middleware import META
 from api.renderers import RESULT_RENDERERS, EventsRenderer
 from api.serializers import LongRecording, job_json, segment_json, transcript_json
+from api.uploads import WholeUploads
 from api.views import ApiView, Postponed
 from history.retention import scrub
 from jobs import tasks

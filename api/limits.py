@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,8 +15,6 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.utils import translation
@@ -24,10 +23,14 @@ from rest_framework.request import Request
 
 from api import headers
 from api.authentication import KeyAuthentication, let_in
-from api.exceptions import Problem, UploadIncomplete, UploadTooLarge, UploadTooSlow, asks_api
+from api.exceptions import Problem, UploadTooLarge, UploadTooSlow, asks_api
 from api.middleware import HEADER, META
+from files import atomic
+from jobs.errors import DiskFull
 from pipeline import deadline
 from pipeline.deadline import Deadline
+
+logger = logging.getLogger(__name__)
 
 MULTIPART_BYTES = 64 * 1024
 """Left to the other fields and to the envelope of the recording."""
@@ -96,6 +99,12 @@ class BodyLimit:
                     raise body.refusal
             except (UploadTooLarge, UploadTooSlow) as refusal:
                 await _refuse(request, refusal, Closing(body, send))
+            except OSError as exc:
+                if exc.errno not in atomic.UNWRITABLE:
+                    raise
+                # Django keeps what it receives on the disk.
+                logger.error("An upload cannot be kept: %s", exc)
+                await _refuse(request, DiskFull(), Closing(body, send))
 
 
 class Body:
@@ -213,14 +222,14 @@ def _opens(request: ASGIRequest) -> bool:
 
 
 async def _refuse(
-    request: ASGIRequest, refusal: UploadTooLarge | UploadTooSlow, send: Send
+    request: ASGIRequest, refusal: UploadTooLarge | UploadTooSlow | DiskFull, send: Send
 ) -> None:
     language = translation.get_language_from_request(request)
     with translation.override(language):  # which it has been worded in no sooner than this
         if isinstance(refusal, UploadTooLarge):
             refusal = UploadTooLarge(refusal.limit_bytes)
         else:
-            refusal = UploadTooSlow()
+            refusal = type(refusal)()
         response = Problem(refusal, request.path_info)
     response["Content-Language"] = language
     response[HEADER] = headers.request_id(request.META.get(META))
@@ -228,16 +237,3 @@ async def _refuse(
     fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
     await send({"type": "http.response.body", "body": response.content})
-
-
-class WholeUploads(FileUploadHandler):
-    """Refuses a file that ends before its envelope does; Django by itself would forget it."""
-
-    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
-        return raw_data  # for the handlers that keep it
-
-    def file_complete(self, file_size: int) -> UploadedFile | None:
-        return None
-
-    def upload_interrupted(self) -> None:
-        raise UploadIncomplete

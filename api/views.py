@@ -21,7 +21,7 @@ from api import headers, streaming
 from api.authentication import check_scope
 from api.encoders import L16, Encoder, Events, Wav
 from api.exceptions import Problem, SpeechNotFound
-from api.limits import WholeUploads, check_declared
+from api.limits import check_declared
 from api.middleware import META
 from api.renderers import TURN_RENDERERS, Negotiation
 from api.serializers import (
@@ -36,6 +36,7 @@ from api.serializers import (
 )
 from api.sounds import wav_response
 from api.turns import Account, Part, encoded, followed
+from api.uploads import WholeUploads
 from cache.models import CachedSpeech
 from jobs import tasks
 from jobs.models import Job

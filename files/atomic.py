@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 STALE_S = 600
 """Nobody takes that long to write a file and its row: an older leftover is a crash's."""
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What is wrong with the disk, and not with whoever writes."""
 
 
 def write(target: Path, data: bytes, *, aside: Path) -> None:

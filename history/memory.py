@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import ceil
 from typing import Final
 
+from django.db import OperationalError
 from django.db.models import F
 
 from history import files
 from history.errors import ConversationBusy, ConversationNotFound
 from history.models import Conversation
 from pipeline.llm.base import Message
+
+logger = logging.getLogger(__name__)
 
 WAIT_S: Final = 30.0
 """As long as for a slot of an engine, which is what the other turn is most likely waiting for."""
@@ -23,17 +27,27 @@ that the beginning of the prompt, which engines remember, stays the same from tu
 
 
 @contextmanager
-def taking(conversation: Conversation) -> Iterator[int]:
+def taking(conversation: Conversation) -> Iterator[int | None]:
     """The number of the next turn, which nobody else takes meanwhile.
+
+    Where nothing can be written there is no number: the turn is answered, and not remembered.
 
     :raises ConversationBusy: another turn does not end.
     :raises ConversationNotFound: it was deleted while this turn waited.
     """
-    try:
-        with files.lock(conversation.pk.hex, WAIT_S):
-            yield number(conversation)
-    except TimeoutError as exc:
-        raise ConversationBusy(retry_after_s=ceil(WAIT_S)) from exc
+    with ExitStack() as alone:
+        try:
+            alone.enter_context(files.lock(conversation.pk.hex, WAIT_S))
+        except TimeoutError as exc:  # an OSError as well, hence first
+            raise ConversationBusy(retry_after_s=ceil(WAIT_S)) from exc
+        except OSError as exc:
+            logger.warning("A conversation cannot be locked: %s", exc)
+        try:
+            taken: int | None = number(conversation)
+        except OperationalError as exc:
+            logger.warning("A turn of a conversation cannot be counted: %s", exc)
+            taken = None
+        yield taken
 
 
 def number(conversation: Conversation) -> int:
@@ -47,12 +61,12 @@ def number(conversation: Conversation) -> int:
     return int(row.values_list("taken", flat=True).get())
 
 
-def messages(conversation: Conversation, before: int) -> list[Message]:
-    """What was said before turn ``before``, oldest first. A turn that failed was not said."""
+def messages(conversation: Conversation, before: int | None) -> list[Message]:
+    """What was said before turn ``before``, oldest first; None: all. A turn that failed was not
+    said."""
+    turns = conversation.turns.asked().complete()
     said = (
-        conversation.turns.asked()
-        .complete()
-        .filter(number__lt=before)
+        (turns if before is None else turns.filter(number__lt=before))
         .exclude(transcript="")
         .exclude(reply="")
         .order_by("number")

@@ -11,7 +11,6 @@ bucket (see ``files.store``) the upload is there, too, for whoever goes on where
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 import uuid
@@ -59,7 +58,7 @@ def writing(job: uuid.UUID, kind: Kind, *, size_bytes: int) -> Iterator[BinaryIO
         with atomic.writing(path(job, kind), aside=_aside()) as file:
             yield file
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno in atomic.UNWRITABLE:
             raise DiskFull from exc
         raise
 

@@ -6,9 +6,14 @@ import logging
 import math
 import threading
 import time
+from contextlib import closing, suppress
+from itertools import chain
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
+from cache import files as speech
+from cache import retention as cache
 from history import retention
 from jobs import retention as jobs
 from jobs import tasks
@@ -30,12 +35,22 @@ def start() -> threading.Event:
 
 def _run(stop: threading.Event) -> None:
     tidied = -math.inf
-    while not stop.is_set():
-        resume()
-        if time.monotonic() - tidied > TIDY_EVERY_S:
-            tidy()
-            tidied = time.monotonic()
-        stop.wait(RESUME_EVERY_S)
+    with closing(connections.create_connection(DEFAULT_DB_ALIAS)) as standing:
+        while not stop.is_set():
+            stand_by(standing)
+            resume()
+            if time.monotonic() - tidied > TIDY_EVERY_S:
+                tidy()
+                tidied = time.monotonic()
+            stop.wait(RESUME_EVERY_S)
+
+
+def stand_by(connection: BaseDatabaseWrapper) -> None:
+    """SQLite ends its journal with the last connection and makes it anew with the next one, which
+    takes time with each request, and room on a disk that may be full. One stays, therefore."""
+    if connection.vendor == "sqlite":
+        with suppress(Error), connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM sqlite_schema")
 
 
 def resume() -> None:
@@ -55,7 +70,8 @@ def tidy() -> None:
     try:
         gone = retention.expire()
         gone_jobs = jobs.expire()
-        for file in [*retention.orphans(), *jobs.orphans()]:
+        lost = [retention.orphans(), jobs.orphans(), cache.orphans(), speech.leftovers()]
+        for file in chain.from_iterable(lost):
             file.unlink(missing_ok=True)
         if gone_jobs:
             retention.scrub()

@@ -261,6 +261,10 @@ TASKS = {"default": {"BACKEND": "jobs.worker.InProcess"}}
 
 # Of a request that is being received, the rest is on the disk: slow ones are many at once.
 FILE_UPLOAD_MAX_MEMORY_SIZE = 256_000
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "api.uploads.NamelessUploads",
+]
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

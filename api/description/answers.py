@@ -21,11 +21,13 @@ from api.description.bodies import Body, Problem
 from api.exceptions import (
     STATUSES,
     BadRequest,
+    DatabaseUnavailable,
     InternalError,
     UploadIncomplete,
     UploadTooLarge,
     UploadTooSlow,
 )
+from jobs.errors import DiskFull
 from pipeline.errors import (
     AudioDecodeError,
     AudioTooLong,
@@ -38,7 +40,7 @@ from pipeline.errors import (
 
 Error = type[PipelineError] | type[drf.APIException]
 
-ALWAYS: tuple[Error, ...] = (BadRequest, InternalError)
+ALWAYS: tuple[Error, ...] = (BadRequest, InternalError, DatabaseUnavailable)
 ENGINES: tuple[Error, ...] = (EngineError, EngineUnavailable, EngineBusy, EngineTimeout)
 BODIES: tuple[Error, ...] = (
     *(drf.ParseError, drf.UnsupportedMediaType),
@@ -48,6 +50,7 @@ UPLOADS: tuple[Error, ...] = (
     *BODIES,
     *(AudioDecodeError, AudioTooLong),
     *(EngineUnavailable, EngineBusy),  # of what reads them
+    DiskFull,
 )
 
 BINARY = {"type": "string", "format": "binary"}

@@ -14,9 +14,8 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cache import files
+from cache import files, retention
 from cache.models import CachedSpeech
-from files import atomic
 from files.store import Place
 
 
@@ -62,12 +61,9 @@ class Command(BaseCommand):
         rows = CachedSpeech.objects
         if max_bytes is None:
             max_bytes = settings.VOICEBOT_CACHE_MAX_BYTES
-        # Files are listed before rows: what is stored in between is no orphan, nor is the youngest,
-        # whose row may be on its way.
-        old_files = [file for file in files.stored() if atomic.is_stale(file)]
+        orphans = retention.orphans()
         # A dry run is a real one that is rolled back: files only go when rows are gone for good.
         with transaction.atomic():
-            known = set(rows.values_list("key", flat=True))
             listed = list(rows.all())
             present = {file.stem for file in files.stored()}
             lost = [row for row in listed if row.key not in present]
@@ -82,7 +78,6 @@ class Command(BaseCommand):
             rows.beyond(max_bytes).delete()
             left_count, left_bytes = rows.count(), rows.total_bytes()
             transaction.set_rollback(dry_run)
-        orphans = [file for file in old_files if file.stem not in known]
         unfinished = list(files.leftovers())
 
         self._tell(_("Sentences removed"), count - left_count, size_bytes - left_bytes)
