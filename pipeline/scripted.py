@@ -6,10 +6,27 @@ front-end work use them where no weights are wanted.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from pipeline.base import Deadline
 
 Answer = TypeVar("Answer")
+
+
+LOOK_S: Final = 0.02
+
+
+def pass_time(seconds: float, deadline: Deadline) -> None:
+    """As an engine at work does.
+
+    :raises EngineTimeout, ClientGone: it is of no use any more.
+    """
+    done = time.monotonic() + seconds
+    while (left_s := done - time.monotonic()) > 0:
+        deadline.check()
+        time.sleep(min(LOOK_S, left_s))
 
 
 class Script(Generic[Answer]):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from pipeline.base import Deadline
 from pipeline.llm.base import Deltas, LanguageModel, Message, Sampling, Stops, Usage
-from pipeline.scripted import Script
+from pipeline.scripted import Script, pass_time
 
 
 class Fake(LanguageModel):
     """Replies word by word with the user's last message; ``script`` overrides call by call.
 
-    A word is a token, of which ``context_tokens`` fit. There is nothing random in it, whatever the
-    temperature.
+    A reply takes ``takes_s``. A word is a token, of which ``context_tokens`` fit. There is nothing
+    random in it, whatever the temperature.
     """
 
     elsewhere = True  # it computes nothing
@@ -23,12 +23,14 @@ class Fake(LanguageModel):
         self,
         *,
         context_tokens: int = 4096,
+        takes_s: float = 0.0,
         slots: int = 1,
         wait_s: float = 30,
         timeout_s: float = 120,
     ) -> None:
         super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._context_tokens = context_tokens
+        self._takes_s = takes_s
         self.script: Script[str] = Script()
         self.asked: list[tuple[Message, ...]] = []
         self.sampled: list[Sampling] = []
@@ -48,6 +50,7 @@ class Fake(LanguageModel):
         written = 0
         try:
             for word in words[: sampling.max_tokens]:
+                pass_time(self._takes_s / len(words), deadline)
                 written += 1
                 yield stops.feed(word)
                 if stops.reached:

@@ -9,12 +9,13 @@ import numpy as np
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
-from pipeline.scripted import Script
+from pipeline.scripted import Script, pass_time
 from pipeline.stt.base import SILENCE_PEAK, Segment, SpeechToText, Transcript, Wanted, Word
 
 
 class Fake(SpeechToText):
-    """Any sound is ``text``, silence is no speech; ``script`` overrides call by call.
+    """Any sound is ``text``, silence is no speech; ``script`` overrides call by call. Each takes
+    ``takes_s``.
 
     It understands no English, hence no translation either: that is ``text`` as well.
     """
@@ -29,11 +30,13 @@ class Fake(SpeechToText):
         self,
         *,
         text: str = "Quelle heure est-il ?",
+        takes_s: float = 0.0,
         slots: int = 1,
         wait_s: float = 30,
         timeout_s: float = 120,
     ) -> None:
         super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
+        self._takes_s = takes_s
         self._text = text
         self.script: Script[str] = Script()
         self.heard: list[Audio] = []
@@ -45,6 +48,7 @@ class Fake(SpeechToText):
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.heard.append(audio)
         self.wanted.append(wanted)
+        pass_time(self._takes_s, deadline)
         if float(np.abs(audio.samples).max()) < SILENCE_PEAK:
             raise NoSpeech
         text = self.script.next(self._text)
