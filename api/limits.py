@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +85,7 @@ class BodyLimit:
             await self._application(scope, receive, send)
             return
         request = ASGIRequest(scope, io.BytesIO())
-        with deadline.within(math.inf) as waited_for:
+        with deadline.waited_for() as waited_for:
             body = Body(scope, receive, max_upload_bytes(request.path_info), waited_for)
             try:
                 check_declared(request.META.get("CONTENT_LENGTH"), request.path_info)

@@ -125,7 +125,7 @@ async def alone(client: Client, turns: int) -> Figures:
     for _warm_up in range(3):
         await client.ask()
     answers = [await client.ask() for _turn in range(turns)]
-    assert all(answer.status == 200 for answer in answers)
+    assert {answer.status for answer in answers} == {200}, answers
     return {"turns": turns, **_times(answers)}
 
 

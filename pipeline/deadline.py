@@ -6,10 +6,11 @@ for it, in whichever thread, has that deadline above its own.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from django.utils.translation import gettext as _
@@ -63,10 +64,19 @@ def check() -> None:
         deadline.check()
 
 
-@contextmanager
-def within(timeout_s: float) -> Iterator[Deadline]:
+def within(timeout_s: float) -> AbstractContextManager[Deadline]:
     """What is done meanwhile, and threads that are begun on the way, have ``timeout_s`` for it."""
-    deadline = Deadline(timeout_s, current())
+    return _having(Deadline(timeout_s, current()))
+
+
+def waited_for() -> AbstractContextManager[Deadline]:
+    """What is done meanwhile is waited for until somebody leaves. It is part of nothing else: a
+    server may begin a request in the context of another one, whose connection it came by."""
+    return _having(Deadline(math.inf))
+
+
+@contextmanager
+def _having(deadline: Deadline) -> Iterator[Deadline]:
     token = _current.set(deadline)
     try:
         yield deadline

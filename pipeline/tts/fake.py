@@ -16,7 +16,8 @@ CHARS_PER_S = 15  # a calm French reader
 
 
 class Fake(TextToSpeech):
-    """Two French voices and one English, told apart by their pitch. A sentence takes ``takes_s``."""
+    """Two French voices and one English, told apart by their pitch. Each sentence takes ``takes_s``
+    seconds."""
 
     voices: Sequence[Voice] = (
         Voice("grave", "fr", "Grave", "male"),
