@@ -1,8 +1,9 @@
-"""What a cluster costs a turn, and what replicas add: ``.venv-cluster/bin/python -m bench.cluster``.
+"""What a cluster costs a turn, and what replicas add.
 
-A cluster of this machine alone runs the engines of the profile ``embedded`` once more, beside those
-of this process, and engines that sleep instead of computing, since there are few cores. Turns are
-taken here and there in alternation, as machines are noisy. It writes ``bench/results/cluster.json``.
+``.venv-cluster/bin/python -m bench.cluster`` writes ``bench/results/cluster.json``. A cluster of this
+machine alone runs the engines of the profile ``embedded`` once more, beside those of this process,
+then engines that sleep instead of computing, since there are few cores. Turns are taken here and
+there in alternation, as machines are noisy.
 """
 
 from __future__ import annotations
@@ -103,20 +104,26 @@ def first_audio_s(engines: Engines, question: Audio) -> float:
 
 
 def compared(here: Engines, there: Engines, questions: list[Audio]) -> dict[str, float]:
-    for engines in (here, there):
+    both = {"here": here, "there": there}
+    for engines in both.values():
         engines.warm_up()
         turn.take(turn.events(questions[0], engines, language="fr"))
-    pairs = [[first_audio_s(engines, q) for engines in (here, there)] for q in questions]
+    took_s: dict[str, list[float]] = {"here": [], "there": []}
+    for number, question in enumerate(questions):
+        for place in sorted(both, reverse=bool(number % 2)):
+            took_s[place].append(first_audio_s(both[place], question))
+    more_s = [there - here for here, there in zip(took_s["here"], took_s["there"], strict=True)]
     return {
-        "turns": len(pairs),
-        "here_s": median(pair[0] for pair in pairs),
-        "there_s": median(pair[1] for pair in pairs),
-        "more_ms": 1_000 * median(pair[1] - pair[0] for pair in pairs),
+        "turns": len(questions),
+        "here_s": median(took_s["here"]),
+        "there_s": median(took_s["there"]),
+        "more_ms": 1_000 * median(more_s),
     }
 
 
 def sentences_a_second(tts: TextToSpeech, replicas: int) -> float:
     """Of callers that ask all the while, of whom some always wait."""
+    tts.warm_up()
     until = time.monotonic() + SPAN_S
     done, lock = [0], threading.Lock()
 
@@ -136,24 +143,24 @@ def main() -> None:
     with cluster():
         from pipeline.ray import deploy
 
-        real, sleeping = distant(PROFILES["embedded"], cpus=2), distant(SLEEPING, cpus=0.1)
-        many = {replicas: speaking(replicas) for replicas in REPLICAS}
-        for entries in (real, sleeping, *many.values()):
+        def deployed(entries: Entries) -> Engines:
             chosen = Engines(entries)
-            list(deploy.deploy(cast("Distant[Any]", chosen[role]) for role in entries))
+            list(deploy.deploy([cast("Distant[Any]", chosen[role]) for role in entries]))
+            return chosen
+
         questions = [recording.audio for recording in recordings("questions")[:REAL_TURNS]]
-        figures: dict[str, Any] = {
-            "processor": results.processor(),
-            "embedded": compared(Engines(PROFILES["embedded"]), Engines(real), questions),
-            "sleeping": compared(
-                Engines(SLEEPING), Engines(sleeping), questions[:1] * SLEEPING_TURNS
-            ),
-        }
-        rates = {}
-        for replicas, entries in many.items():
-            tts = Engines(entries).tts
-            tts.warm_up()
-            rates[replicas] = sentences_a_second(tts, replicas)
+        figures: dict[str, Any] = {"processor": results.processor()}
+        figures["embedded"] = compared(
+            Engines(PROFILES["embedded"]),
+            deployed(distant(PROFILES["embedded"], cpus=2)),
+            questions,
+        )
+        figures["sleeping"] = compared(
+            Engines(SLEEPING),
+            deployed(distant(SLEEPING, cpus=0.1)),
+            questions[:1] * SLEEPING_TURNS,
+        )
+        rates = {n: sentences_a_second(deployed(speaking(n)).tts, n) for n in REPLICAS}
         figures["sentences_a_second"] = rates
         figures["of_linear"] = {n: rate / (n * rates[1]) for n, rate in rates.items()}
         figures["of_what_sleep_allows"] = {n: rate * WORK_S / n for n, rate in rates.items()}
