@@ -24,8 +24,8 @@ OURS = re.compile(r"(?:stt|llm|tts)-[0-9a-f]{10}")
 """What ``client.application`` names."""
 
 LOOK_AGAIN_S = 0.02
-"""How soon a call that waits sees that a replica has become free. Serve's own half a second left one
-that speaks for 0.2 s idle for half of the time."""
+"""How soon a call that waits sees that a replica has become free. Serve's own half a second left
+one that speaks for 0.2 s idle for half of the time."""
 GRACE_S = 10.0
 POLL_S = 0.5
 UPSCALE_S, DOWNSCALE_S = 5.0, 300.0
