@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -165,6 +165,7 @@ class Decoder:
         """The conversation with a new child, which has come to life."""
         for _attempt in range(2):
             ours, theirs = socket.socketpair()
+            asked = None
             try:
                 with theirs, self._lock:
                     asked = self._started()
@@ -178,7 +179,7 @@ class Decoder:
                 logger.warning("The nursery does not answer: %r", exc)
             ours.close()
             with self._lock:
-                if self._nursery is asked:
+                if asked is not None and self._nursery is asked:
                     asked.close()
                     self._nursery = None
         raise EngineUnavailable(_("Recordings cannot be read at the moment."))
@@ -203,17 +204,20 @@ class _Nursery:
         environment = {"OPENBLAS_NUM_THREADS": "1"}
         if "LD_LIBRARY_PATH" in os.environ:
             environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-        with theirs:
-            # By vfork and exec: nothing of the engines is copied or goes on running there.
-            self._process = subprocess.Popen(
-                [sys.executable, "-s", "-m", nursery.__name__, str(theirs.fileno())],
-                cwd=_ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        with ExitStack() as unless_it_starts:
+            unless_it_starts.enter_context(self._orders)
+            with theirs:
+                # By vfork and exec: nothing of the engines is copied or goes on running there.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-s", "-m", nursery.__name__, str(theirs.fileno())],
+                    cwd=_ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            unless_it_starts.pop_all()
 
     @property
     def pid(self) -> int:
@@ -246,6 +250,8 @@ def _answer(conversation: socket.socket, max_duration: float) -> Iterator[NDArra
         match kind:
             case nursery.SAMPLES:
                 samples = np.frombuffer(content, np.float32)
+                if not len(samples):  # it could go on like that
+                    raise ValueError("no samples are nothing to say")
                 if not np.isfinite(samples).all():
                     raise Refused(Reason.DAMAGED)
                 left -= len(samples)

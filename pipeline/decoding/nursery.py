@@ -142,7 +142,7 @@ def _seconds(pieces: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float
         if length >= SAMPLE_RATE:
             yield np.concatenate(held)
             held, length = [], 0
-    if held:
+    if length:
         yield np.concatenate(held)
 
 

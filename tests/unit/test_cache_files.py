@@ -1,9 +1,12 @@
 """Files are there whole or not at all."""
 
 import fcntl
+import os
+import re
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,7 +35,9 @@ def test_what_was_altered_is_not(content: bytes, caplog: pytest.LogCaptureFixtur
     files.write(KEY, b"speech")
     files.path(KEY).write_bytes(content)
     assert files.read(KEY, atomic.digest(b"speech")) is None
-    assert "damaged" in caplog.text
+    assert caplog.messages == [
+        f"Cached speech is damaged, and will be made again: {files.path(KEY)}"
+    ]
 
 
 def test_what_is_absent_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
@@ -43,7 +48,8 @@ def test_what_is_absent_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) ->
 def test_what_cannot_be_read_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     files.path(KEY).mkdir(parents=True)
     assert files.read(KEY, atomic.digest(b"speech")) is None
-    assert "cannot be read" in caplog.text
+    [said] = caplog.messages
+    assert re.fullmatch(r"Cached speech cannot be read: .*Is a directory.*", said)
 
 
 def test_writing_again_replaces() -> None:
@@ -71,17 +77,19 @@ def test_only_a_key_has_a_path(key: str) -> None:
         files.path(key)
 
 
-def test_deleting() -> None:
+def test_deleting(caplog: pytest.LogCaptureFixture) -> None:
     files.write(KEY, b"speech")
     files.delete(KEY)
     files.delete(KEY)
     assert list(files.stored()) == []
+    assert not caplog.records
 
 
 def test_deleting_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     (files.path(KEY) / "not empty").mkdir(parents=True)
     files.delete(KEY)
-    assert "cannot be deleted" in caplog.text
+    [said] = caplog.messages
+    assert re.fullmatch(r"Cached speech cannot be deleted: .*Is a directory.*", said)
 
 
 def test_stored_are_those_named_by_a_key() -> None:
@@ -130,6 +138,29 @@ def test_what_a_killed_writer_leaves_is_swept_at_once() -> None:
     assert list(files.stored()) == []
 
 
+def test_two_may_sweep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write(KEY, b"speech")
+    (files.root() / ".tmp" / "left").touch()
+    unlink = Path.unlink
+
+    def after_another(file: Path, missing_ok: bool = False) -> None:
+        unlink(file)
+        unlink(file, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", after_another)
+    files.sweep()
+    assert temporaries() == []
+
+
+def test_keys_that_begin_alike_share_a_lock_beside_them() -> None:
+    with files.lock(KEY, timeout_s=1):
+        assert [file.name for file in (files.root() / ".locks").iterdir()] == ["ab.lock"]
+        with pytest.raises(TimeoutError), files.lock("ab" + "1" * 62, timeout_s=0):
+            pass
+        with files.lock("ac" + "0" * 62, timeout_s=0):
+            pass
+
+
 def test_sweeping_nothing() -> None:
     files.sweep()
     assert not files.root().exists()
@@ -137,3 +168,14 @@ def test_sweeping_nothing() -> None:
 
 def test_a_file_that_is_gone_is_not_stale() -> None:
     assert not atomic.is_stale(files.root() / ".tmp" / "moved to its place")
+
+
+def test_how_long_a_write_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = files.root() / "young"
+    files.root().mkdir()
+    file.touch()
+    now = 1_000_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    for age_s, stale in ((atomic.STALE_S - 1, False), (atomic.STALE_S, False), (601, True)):
+        os.utime(file, (now - age_s, now - age_s))
+        assert atomic.is_stale(file) is stale

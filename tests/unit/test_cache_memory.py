@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -117,6 +118,13 @@ def test_another_engine_remembers_for_itself() -> None:
     assert (other.text, other.cache) == ("Deux.", "miss")
 
 
+def test_how_an_engine_is_written_down_is_no_matter() -> None:
+    hearing(text="Un.", wait_s=1).transcribe(UTTERANCE)
+    options = {"wait_s": 1, "text": "Un."}
+    same = CachedSpeechToText(engine={"OPTIONS": options, "BACKEND": "pipeline.stt.fake.Fake"})
+    assert same.transcribe(UTTERANCE).cache == "hit"
+
+
 def test_no_speech_and_errors_are_not_remembered() -> None:
     engine = hearing()
     silence = Audio(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE)
@@ -161,6 +169,15 @@ def test_who_said_what_is_part_of_the_question() -> None:
     reply(engine, (one, one, *QUESTION))
     assert state(reply(engine, (one, other, *QUESTION))) == "miss"
     assert state(reply(engine, QUESTION, Sampling(max_tokens=3))) == "miss"
+
+
+def test_it_replies_like_the_engine_it_wraps() -> None:
+    engine = replying()
+    inside = engine.engine
+    assert (engine.name, engine.identity) == (inside.name, inside.identity)
+    long = [Message("user", "Bonjour. " * 1_000)] * 50
+    for messages in (QUESTION, long):
+        assert engine.fits(messages) == inside.fits(messages)
 
 
 def test_a_reply_by_chance_is_not_remembered() -> None:
@@ -233,7 +250,8 @@ def test_a_memory_that_fails_costs_a_warning(
     }
     engine = hearing()
     assert engine.transcribe(UTTERANCE).text == "Quelle heure est-il ?"
-    assert "The memory fails" in caplog.text
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert said == ["The memory fails: gone"] * 2  # neither recalled nor kept
 
 
 # --- engines without memory -------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Each sentence is spoken once, and a cache that fails costs no more than a synthesis."""
 
 import logging
+import re
 import resource
 import sqlite3
 from collections.abc import Iterator
@@ -11,12 +12,22 @@ from django.db import connection
 from pytest_django import Settings
 
 from cache import files
-from cache.models import CachedSpeech
+from cache.keys import speech_key
+from cache.models import CachedSpeech, DailyHits
 from cache.tts import CachedTextToSpeech
 from files import atomic
-from pipeline.audio import to_wav
+from pipeline import tenants
+from pipeline.audio import Audio, to_wav
+from pipeline.deadline import Deadline
 from pipeline.engines import build
-from pipeline.errors import EngineBusy, EngineError, InvalidEngineError, UnknownVoice
+from pipeline.errors import (
+    EngineBusy,
+    EngineError,
+    EngineTimeout,
+    InputError,
+    InvalidEngineError,
+    UnknownVoice,
+)
 from pipeline.tts.base import Voice
 from pipeline.tts.fake import Fake
 from tests.unit.cached import cached, make_old, say, spoken
@@ -86,6 +97,27 @@ def test_a_hit_neither_loads_nor_waits_for_the_engine(tts: CachedTextToSpeech) -
         with pytest.raises(EngineBusy):
             say(later, "Il pleut.")
     assert not unloaded.loaded
+
+
+def test_a_hit_does_not_wait_for_whoever_makes_speech(tts: CachedTextToSpeech) -> None:
+    key = say(tts, "Bonjour.").key
+    assert key
+    later = cached(wait_s=0)
+    with files.lock(key, timeout_s=1):
+        assert say(later, "Bonjour.").cache == "hit"
+
+
+def test_the_key_is_of_all_that_decides_the_sound(tts: CachedTextToSpeech) -> None:
+    with tenants.acting_for("alice"):
+        speech = say(tts, "Bonjour.", voice="claire", speed=1.5)
+    assert speech.key == speech_key(
+        "Bonjour.",
+        voice="claire",
+        language="fr",
+        speed=1.5,
+        identity={"engine": "Fake"},
+        tenant="alice",
+    )
 
 
 def test_the_same_text_written_otherwise_is_the_same_speech(tts: CachedTextToSpeech) -> None:
@@ -188,11 +220,23 @@ def assert_uncached(tts: CachedTextToSpeech, text: str) -> None:
     assert speech.audio.duration > 0
 
 
+WARNING = re.compile(
+    r"(The speech cache (fails|cannot be (locked|swept))"
+    r"|Speech is not cached"
+    r"|The dictionary of pronunciation cannot be read"
+    r"|Cached speech (cannot be (read|deleted)|is damaged, and will be made again)): "
+    r"(?!None$).+"  # why
+)
+
+
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """At least one is expected."""
+    """At least one is expected, and none but those there are."""
     yield caplog
-    assert any(record.levelno == logging.WARNING for record in caplog.get_records("call"))
+    records = [r for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
+    assert records
+    for record in records:
+        assert WARNING.fullmatch(record.getMessage()), record.getMessage()
 
 
 def test_no_place_to_write(
@@ -227,6 +271,28 @@ def test_a_file_that_cannot_be_replaced(
     files.path(key).unlink()
     files.path(key).mkdir()
     assert_uncached(tts, "Bonjour.")
+
+
+def test_a_cache_that_fails_recalls_nothing(
+    tts: CachedTextToSpeech, warnings: pytest.LogCaptureFixture
+) -> None:
+    key = say(tts, "Bonjour.").key
+    assert key
+    recalled = tts.recall(key)
+    assert recalled is not None
+    assert recalled.duration > 0
+    files.path(key).unlink()
+    files.path(key).mkdir()
+    assert tts.recall(key) is None
+    assert tts.recall("\ud800") is None  # no database can be asked for it
+
+
+def test_a_hit_on_what_has_been_purged_meanwhile_is_not_counted(tts: CachedTextToSpeech) -> None:
+    kept = row(say(tts, "Bonjour.").key)
+    CachedSpeech.objects.all().delete()
+    CachedSpeech.objects.used(kept)
+    assert not CachedSpeech.objects.exists()
+    assert not DailyHits.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -325,6 +391,46 @@ def test_what_is_remembered_is_not_sent_out_again() -> None:
     tts = cached("tests.unit.test_cache_tts.Outside")
     told = [(s.engine, s.cache, s.outbound) for s in (say(tts, "Oui."), say(tts, "Oui."))]
     assert told == [("Outside", "miss", True), ("Outside", "hit", False)]
+
+
+class Punctual(Fake):
+    """Looks at its deadline, as engines do."""
+
+    def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
+        deadline.check()
+        return super()._synthesize(sentence, voice, speed, deadline)
+
+
+def test_the_engine_inside_works_in_its_own_slots_and_time() -> None:
+    tts = cached("tests.unit.test_cache_tts.Punctual", slots=3, timeout_s=30)
+    assert tts.slots == 3
+    assert say(tts, "Oui.").cache == "miss"
+    hurried = cached("tests.unit.test_cache_tts.Punctual", timeout_s=0)
+    with pytest.raises(EngineTimeout):
+        say(hurried, "Non.")
+
+
+def test_what_is_rehearsed_is_said_at_the_speed_asked_for(tts: CachedTextToSpeech) -> None:
+    voice = tts.choose_voice("claire")
+    normal = tts.aloud("Bonjour à vous.", voice)
+    assert (normal.samples == tts.aloud("Bonjour à vous.", voice, 1.0).samples).all()
+    for say_it in (tts.aloud, tts.rehearse):
+        fast = say_it("Bonjour à vous.", voice, 2.0)
+        assert fast.duration == pytest.approx(normal.duration / 2, abs=0.001)
+    with pytest.raises(InputError, match=r"^There is nothing to say aloud in this text\.$"):
+        tts.rehearse("…", voice, 1.0)
+    assert not CachedSpeech.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["Bonjour à tous.", ""])
+def test_what_is_corrected_is_said_at_the_speed_of_the_row(
+    tts: CachedTextToSpeech, text: str
+) -> None:
+    voice = tts.choose_voice("claire")
+    kept = row(say(tts, "Bonjour à vous.", voice="claire", speed=2.0).key)
+    assert tts.correct(kept, text, voice)
+    said = tts.aloud(text or "Bonjour à vous.", voice, 2.0)
+    assert row(kept.key).duration == pytest.approx(said.duration, abs=0.001)
 
 
 class Waking(Fake):

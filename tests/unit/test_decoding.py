@@ -231,14 +231,25 @@ class TestDeaths:
         assert len(own.decode(recording(), 2))
         assert own.pid != first
 
+    @pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])
     def test_without_a_nursery_nothing_is_read(
-        self, own: Decoder, monkeypatch: pytest.MonkeyPatch
+        self, own: Decoder, monkeypatch: pytest.MonkeyPatch, program: str
     ) -> None:
-        monkeypatch.setattr(sys, "executable", "/bin/false")
+        monkeypatch.setattr(sys, "executable", program)
         with pytest.raises(EngineUnavailable):
             own.decode(recording(), 2)
         monkeypatch.undo()
         assert len(own.decode(recording(), 2))
+
+    @pytest.mark.parametrize("others", [False, True])
+    def test_a_nursery_that_talks_nonsense_is_left(self, others: bool) -> None:
+        """Unless another thread has left it already, and has a new one."""
+        astray = Astray(others)
+        with pytest.raises(EngineUnavailable):
+            astray.decode(recording(), 2)
+        assert [nursery.closed for nursery in astray.asked] == [not others] * 2
+        assert (astray.asked[0] is astray.asked[1]) is False
+        assert (astray._nursery is None) is not others
 
     def test_nothing_is_left_behind(self, own: Decoder) -> None:
         own.start()
@@ -354,6 +365,33 @@ class Overtaken(Decoder):
         return ours
 
 
+class Babbling(client._Nursery):
+    """No process: it answers by itself, and not as it should."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def hand(self, conversation: socket.socket, order: bytes) -> None:
+        conversation.sendall(FRAME.pack(b"?", 0))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Astray(Decoder):
+    """Its nurseries talk nonsense."""
+
+    def __init__(self, others: bool) -> None:
+        super().__init__()
+        self.asked: list[Babbling] = []
+        self._others = others
+
+    def _started(self) -> Babbling:
+        self.asked.append(Babbling())
+        self._nursery = Babbling() if self._others else self.asked[-1]
+        return self.asked[-1]
+
+
 def framed(kind: bytes, content: bytes = b"") -> bytes:
     return FRAME.pack(kind, len(content)) + content
 
@@ -374,6 +412,7 @@ SECOND = framed(nursery.SAMPLES, bytes(4 * 16_000))
         END,
         SECOND,
         SECOND * 3 + END,
+        SECOND + framed(nursery.SAMPLES) + END,
         FRAME.pack(nursery.SAMPLES, 0xFFFFFFFF),
         FRAME.pack(nursery.REFUSED, 0xFFFFFFFF),
         framed(nursery.SAMPLES, bytes(3)) + END,
@@ -418,9 +457,12 @@ class TestConfinement:
 
     def test_what_the_nursery_holds(self, own: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VOICEBOT_SECRET_KEY", "do-not-tell")
+        monkeypatch.setenv("LD_LIBRARY_PATH", "/where/libraries/are")
         own.start()
         place = Path(f"/proc/{own.pid}")
-        assert b"do-not-tell" not in (place / "environ").read_bytes()
+        assert sorted((place / "environ").read_bytes().split(b"\0")) == [
+            *(b"", b"LD_LIBRARY_PATH=/where/libraries/are", b"OPENBLAS_NUM_THREADS=1")
+        ]
         assert str((place / "cwd").readlink()).endswith(" (deleted)")
         assert (place / "oom_score_adj").read_text() == "1000\n"
         assert len(list((place / "task").iterdir())) == 1

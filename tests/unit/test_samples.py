@@ -273,6 +273,16 @@ class TestLimits:
         assert (caught.value.duration, caught.value.limit) == (0.5, 0.5)
         assert "more than" in caught.value.message
 
+    def test_memory_that_runs_out(
+        self, uploads: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*args: object, **kwargs: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(av, "open", full)
+        with pytest.raises(AudioDecodeError, match="too much time or memory"):
+            decode(uploads["wav"], max_duration=2)
+
     def test_an_hour_of_silence(self) -> None:
         """A small file: once it says how long it is, once it does not."""
         file = io.BytesIO()
