@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from access.scopes import METRICS
 from api.views import ApiView
+from pipeline.admission import admission
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
 
@@ -36,7 +37,34 @@ class Loaded(Collector):
             yield family
 
 
+class Admitted(Collector):
+    """Who is let in, and what the next one would wait, asked when scraped."""
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("voicebot_places", "Requests let in and not answered yet")
+        yield GaugeMetricFamily(
+            "voicebot_predicted_wait_seconds", "That a turn would have before it, asked for now"
+        )
+        yield GaugeMetricFamily(
+            "voicebot_longest_wait_seconds", "With more than that before it, a turn is refused"
+        )
+        yield GaugeMetricFamily(
+            "voicebot_predicted_turn_seconds", "What a turn takes that is alone"
+        )
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            wait_s = admission.next_wait_s(engines)
+        except InvalidEngineError:  # `manage.py check` tells why
+            return
+        values = (len(admission), wait_s, admission.longest_s, admission.usual_s)
+        for family, value in zip(self.describe(), values, strict=True):
+            family.add_metric([], value)
+            yield family
+
+
 REGISTRY.register(Loaded())
+REGISTRY.register(Admitted())
 
 
 class MetricsView(ApiView):

@@ -150,6 +150,12 @@ class Admission:
                 lead_s += own_s
             return worst_s
 
+    def next_wait_s(self, engines: Engines) -> float:
+        """That of a whole turn, were it asked for now."""
+        place = Place(self)
+        place.lanes = {role: _lane(engines, role) for role in STAGES}
+        return self.wait_s(place)
+
     def enter(self, place: Place) -> None:
         with self._changed:
             longest_s, wait_s = self.longest_s, self.wait_s(place)

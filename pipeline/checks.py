@@ -6,6 +6,7 @@
 ``pipeline.E003``       ``VOICEBOT_LANGUAGE`` is spoken by no voice
 ``pipeline.E004``       traces are asked for, and their packages are not here
 ``pipeline.E005``       traces would leave the house while ``VOICEBOT_OFFLINE`` is on
+``pipeline.E006``       a turn may wait as long as it may take at all
 ``pipeline.W001``       weights or a package are not here yet (servers refuse to start)
 ======================  ===========================================================
 """
@@ -108,3 +109,17 @@ def check_traces(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
             )
         ]
     return []
+
+
+@register("pipeline")
+def check_waits(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    if settings.VOICEBOT_MAX_WAIT_S < settings.VOICEBOT_MAX_TURN_S:
+        return []
+    return [
+        Error(
+            f"VOICEBOT_MAX_WAIT_S={settings.VOICEBOT_MAX_WAIT_S} leaves nothing of the "
+            f"{settings.VOICEBOT_MAX_TURN_S} s that a turn may take.",
+            hint="Lower it, or raise VOICEBOT_MAX_TURN_S.",
+            id="pipeline.E006",
+        )
+    ]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from django.utils.translation import gettext as _
@@ -26,10 +26,33 @@ class Deadline:
         self._end = time.monotonic() + timeout_s
         self._within = within
         self._left = threading.Event()
+        self._lock = threading.Lock()
+        self._stops: list[Callable[[], None]] = []
 
     def leave(self) -> None:
         """Nobody waits any more."""
-        self._left.set()
+        with self._lock:
+            self._left.set()
+            for stop in self._stops:
+                stop()
+
+    @contextmanager
+    def interrupting(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Should somebody leave meanwhile, or have left, ``stop`` is called: at once, in whichever
+        thread finds out."""
+        if self._within is not None:
+            with self._within.interrupting(stop):
+                yield
+            return
+        with self._lock:
+            if self._left.is_set():
+                stop()
+            self._stops.append(stop)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stops.remove(stop)
 
     @property
     def left(self) -> bool:
@@ -56,6 +79,12 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 def current() -> Deadline | None:
     """Of the work that is being done; None where there is none, as on the command line."""
     return _current.get()
+
+
+def interrupting(stop: Callable[[], None]) -> AbstractContextManager[None]:
+    """``stop`` ends what is done meanwhile, should nobody wait for it any more."""
+    deadline = current()
+    return nullcontext() if deadline is None else deadline.interrupting(stop)
 
 
 def check() -> None:

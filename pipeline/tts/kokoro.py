@@ -7,10 +7,11 @@ language, the gender, the name (``ff_siwis``: French, female, Siwis).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 
+from pipeline import deadline
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.tts import phonemes
@@ -47,6 +48,24 @@ IDS = """
 def _voice(voice_id: str) -> Voice:
     language, _variety = LANGUAGES[voice_id[0]]
     return Voice(voice_id, language, voice_id[3:].capitalize(), GENDERS[voice_id[1]])
+
+
+class Interruptible:
+    """A session that stops in the midst of a sentence when nobody waits for it any more."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, names: Any, inputs: Any) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        with deadline.interrupting(lambda: setattr(options, "terminate", True)):
+            try:
+                return self._session.run(names, inputs, options)
+            except Exception:
+                deadline.check()
+                raise
 
 
 class Kokoro(Weighted, TextToSpeech):
@@ -90,6 +109,7 @@ class Kokoro(Weighted, TextToSpeech):
         )
         voices = str(self.path.with_name("voices.npz"))
         self._kokoro = kokoro_onnx.Kokoro.from_session(session, voices)
+        self._kokoro.sess = Interruptible(session)
         phonemes.load(settings.VOICEBOT_LANGUAGE)
 
     def _warm_up(self) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import jiwer
 import numpy as np
 import pytest
 
+from pipeline import deadline
 from pipeline.engines import Engines
+from pipeline.errors import ClientGone
 from pipeline.tts.base import TextToSpeech
 from tests.engines.contract import TextToSpeechContract
 
@@ -23,6 +28,9 @@ SAID = [
     "Les enfants jouent dans le jardin avec leur chien.",
     "Merci beaucoup, et passez une bonne soirée.",
 ]
+
+
+LONG = ["Il était une fois, au bord de la mer, un vieux pêcheur qui"] * 2
 
 
 def words(text: str) -> str:
@@ -45,3 +53,13 @@ class TestKokoro(TextToSpeechContract):
         audio = self.say(engine, SAID[0]).audio
         loud = np.flatnonzero(np.abs(audio.samples) > 0.01)
         assert 0.1 < audio.duration - loud[-1] / audio.sample_rate < 0.5
+
+    def test_stops_in_the_midst_of_a_sentence(self, engine: TextToSpeech) -> None:
+        with deadline.waited_for() as request, ThreadPoolExecutor(1) as pool:
+            speaking = pool.submit(copy_context().run, self.say, engine, " ".join(LONG))
+            while engine._free._value:  # type: ignore[attr-defined]
+                time.sleep(0.001)
+            request.leave()
+            with pytest.raises(ClientGone):
+                speaking.result(timeout=30)
+        assert self.say(engine, "Oui.").audio.duration > 0

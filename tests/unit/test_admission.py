@@ -105,6 +105,12 @@ def test_an_empty_house(admission: Admission) -> None:
     assert len(admission) == 0
 
 
+def test_what_the_next_turn_would_wait(admission: Admission) -> None:
+    assert admission.next_wait_s(LOCAL) == 0
+    begun(admission)
+    assert admission.next_wait_s(LOCAL) == pytest.approx(3)
+
+
 def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clock: Clock) -> None:
     begun(admission)
     assert admission.usual_s == pytest.approx(3)

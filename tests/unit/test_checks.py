@@ -177,3 +177,11 @@ def test_traces_need_their_packages(settings: Settings, monkeypatch: pytest.Monk
     [problem] = problems()
     assert problem.id == "pipeline.E004"
     assert "opentelemetry-instrumentation-django" in str(problem.hint)
+
+
+def test_a_wait_that_leaves_no_time_for_the_turn(settings: Settings) -> None:
+    settings.VOICEBOT_MAX_TURN_S = 60
+    settings.VOICEBOT_MAX_WAIT_S = 59
+    assert ids() == []
+    settings.VOICEBOT_MAX_WAIT_S = 60
+    assert ids() == ["pipeline.E006"]

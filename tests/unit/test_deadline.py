@@ -1,0 +1,73 @@
+"""Until when work goes on, and for whom."""
+
+from __future__ import annotations
+
+import contextvars
+
+import pytest
+
+from pipeline import deadline
+from pipeline.deadline import Deadline
+from pipeline.errors import ClientGone, EngineTimeout
+
+
+def test_work_on_the_command_line_has_none() -> None:
+    assert deadline.current() is None
+    deadline.check()
+    with deadline.interrupting(lambda: pytest.fail("nobody left")):
+        pass
+
+
+def test_a_part_has_no_more_time_than_the_whole() -> None:
+    with deadline.within(0) as whole:
+        assert deadline.current() is whole
+        part = Deadline(60, whole)
+        assert part.remaining_s == 0
+        with pytest.raises(EngineTimeout):
+            part.check()
+        with pytest.raises(EngineTimeout):
+            deadline.check()
+    with deadline.within(60) as whole:
+        assert 0 < Deadline(1, whole).remaining_s <= 1
+        assert 1 < Deadline(90, whole).remaining_s <= 60
+        deadline.check()
+
+
+def test_who_leaves_ends_all_of_it() -> None:
+    with deadline.waited_for() as request, deadline.within(60) as turn:
+        part = Deadline(60, turn)
+        part.check()
+        assert not part.left
+        request.leave()
+        for each in (request, turn, part):
+            assert each.left
+            assert each.remaining_s == 0
+            with pytest.raises(ClientGone):
+                each.check()
+
+
+def test_what_is_asked_next_by_the_same_connection_is_not_left() -> None:
+    with deadline.waited_for() as first:
+        first.leave()
+        leaked = contextvars.copy_context()
+
+    def next_request() -> None:
+        with deadline.waited_for():
+            deadline.check()
+
+    leaked.run(next_request)
+
+
+def test_work_is_interrupted_by_who_leaves() -> None:
+    stopped: list[str] = []
+    with deadline.waited_for() as request, deadline.within(60):
+        with deadline.interrupting(lambda: stopped.append("done before")):
+            pass
+        with deadline.interrupting(lambda: stopped.append("during")):
+            assert not stopped
+            request.leave()
+            assert stopped == ["during"]
+        with deadline.interrupting(lambda: stopped.append("begun too late")):
+            assert stopped == ["during", "begun too late"]
+        request.leave()
+    assert stopped == ["during", "begun too late"]
