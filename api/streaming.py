@@ -19,6 +19,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest
 
+from pipeline import admission
+
 DEPTH: Final = 64  # chunks made ahead of the client: a minute of speech or more
 PATIENCE_S: Final = 60.0  # with a client that takes none of them
 
@@ -42,6 +44,7 @@ class Body:
         self._first = self._next()
 
     def __iter__(self) -> Iterator[bytes]:
+        self._context.run(admission.give_way)  # to those whose clients read
         chunk = self._first
         while chunk:
             yield chunk
@@ -115,8 +118,10 @@ class AsyncBody:
         try:
             with closing(self._chunks):
                 for chunk in self._chunks:
-                    if chunk and not self._room.acquire(timeout=PATIENCE_S):
-                        raise TimeoutError("the client takes nothing")
+                    if chunk and not self._room.acquire(blocking=False):
+                        admission.give_way()
+                        if not self._room.acquire(timeout=PATIENCE_S):
+                            raise TimeoutError("the client takes nothing")
                     if self._gone.is_set():
                         return
                     if chunk:

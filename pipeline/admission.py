@@ -235,4 +235,10 @@ def current() -> Place | None:
     return _current.get()
 
 
+def give_way() -> None:
+    """Others are not to wait for what is being done: its client takes its time."""
+    if (place := current()) is not None:
+        place.leave()
+
+
 admission = Admission()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from django.utils import translation
 from api import streaming
 from api.streaming import DEPTH, AsyncBody, Body, Chunks
 from pipeline import tenants
+from pipeline.admission import Place, admission
+from pipeline.engines import engines
 
 
 class Counting:
@@ -48,6 +51,13 @@ async def begun(chunks: Chunks) -> AsyncIterator[bytes]:
     return aiter(await sync_to_async(AsyncBody)(chunks))
 
 
+@contextmanager
+def somewhere() -> Iterator[Place]:
+    with admission.visit() as place:
+        place.enter(engines, "tts")
+        yield place
+
+
 # --- WSGI --------------------------------------------------------------------------------------
 
 
@@ -60,6 +70,18 @@ def test_chunks_are_made_by_whoever_reads_them() -> None:
     assert counting.made == 2
     body.close()
     assert counting.closed_in == threading.current_thread().name
+
+
+def test_others_do_not_wait_for_a_reader() -> None:
+    """Whoever sends it makes it, at the pace of the client."""
+    with somewhere() as place:
+        body = Body(Counting().chunks())
+    assert len(admission) == 1
+    chunks = iter(body)
+    next(chunks)
+    assert len(admission) == 0
+    place.leave()
+    body.close()
 
 
 def test_a_body_that_nobody_reads_is_closed() -> None:
@@ -157,6 +179,20 @@ def test_is_ahead_by_so_much_only() -> None:
         assert await anext(body) == b"1"
         await body.aclose()  # type: ignore[attr-defined]
         assert counting.made <= DEPTH + 3
+
+    run(test())
+
+
+def test_others_do_not_wait_for_a_slow_client() -> None:
+    counting = Counting()
+
+    async def test() -> None:
+        with somewhere():
+            body = await begun(counting.chunks())
+        while len(admission):  # until it is too far ahead
+            await asyncio.sleep(0.01)
+        assert counting.made == DEPTH + 2
+        await body.aclose()  # type: ignore[attr-defined]
 
     run(test())
 

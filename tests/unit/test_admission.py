@@ -390,6 +390,14 @@ def test_a_visit(admission: Admission) -> None:
     assert module.current() is None
 
 
+def test_giving_way_to_others(admission: Admission) -> None:
+    module.give_way()  # nobody has a place here
+    with admission.visit() as place:
+        place.enter(LOCAL, "tts")
+        module.give_way()
+        assert len(admission) == 0
+
+
 @pytest.mark.parametrize("end", ["read", "closed", "failed"])
 def test_it_stays_as_long_as_the_answer_is_made(admission: Admission, end: str) -> None:
     closed: list[str] = []
