@@ -40,6 +40,7 @@ import httpx2
 from api.limits import GRACE_S
 from bench import results
 from bench.recordings import recordings
+from bench.torture.report import Report
 from bench.torture.service import FAKES, Service, form, serving
 from bench.torture.slow import uploading
 from pipeline.audio import to_wav
@@ -61,6 +62,7 @@ PATIENT: Final = {"VOICEBOT_MAX_WAIT_S": "3600"}
 CLIENTS: Final = (1, 2, 3, 4)
 HEALTH_EVERY_S: Final = 0.1
 AGAIN: Final = 10
+TORTURE_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,26 @@ def measured(name: str, seconds: float, seed: int) -> Figures:
         load["p95_over_alone"] = load["accepted"]["p95_s"] / figures["alone"]["p95_s"]
         load["goodput_of_peak"] = load["answered_per_s"] / peak
     return figures
+
+
+def run(report: Report, folder: Path, seed: int) -> None:
+    """As a part of ``bench.torture``: the fakes."""
+    figures = measured("fakes", TORTURE_S, seed)
+    report.figure("turns a second, at most", round(figures["peak"]["per_s"], 2))
+    for name, load in figures.items():
+        if "x" not in name:
+            continue
+        said = name.replace("_", " ")
+        report.figure(f"{said}: statuses", load["statuses"])
+        report.figure(f"{said}: p95 over that alone", round(load["p95_over_alone"], 2))
+        report.figure(f"{said}: answered, of the peak", round(load["goodput_of_peak"], 2))
+        report.figure(f"{said}: refused within, ms", round(1000 * load["refused_at_most_s"]))
+        report.figure(f"{said}: health within, ms", round(1000 * load["health_at_most_s"]))
+        report.claim(f"{said}: nothing but 200 and 503", set(load["statuses"]) <= {"200", "503"})
+        report.claim(f"{said}: who is let in is served well", load["p95_over_alone"] <= 1.5)
+        report.claim(f"{said}: as many are answered as can be", load["goodput_of_peak"] >= 0.9)
+    again = figures["asking_again"]
+    report.claim("who asks again when told to is let in", again["then_let_in"] == again["refused"])
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench import overload
 from bench.torture import inventing, slow, uploads
 from bench.torture.report import Report
 
@@ -18,6 +19,7 @@ PARTS: dict[str, Callable[[Report, Path, int], None]] = {
     "uploads": uploads.run,
     "inventing": inventing.run,
     "slow": slow.run,
+    "overload": overload.run,
 }
 
 

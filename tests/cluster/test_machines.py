@@ -78,6 +78,7 @@ def environment(cluster: Cluster, bucket: str) -> dict[str, str]:
         "VOICEBOT_DATABASE_URL": f"postgresql://{place['USER']}@/{DATABASE}?host={place['HOST']}",
         "VOICEBOT_RAY_ADDRESS": cluster.address,
         "VOICEBOT_MEMORY_S": "0",
+        "VOICEBOT_MAX_WAIT_S": "100",
         "VOICEBOT_KEYS": "never",
     }
 

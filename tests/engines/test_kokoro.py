@@ -57,7 +57,7 @@ class TestKokoro(TextToSpeechContract):
     def test_stops_in_the_midst_of_a_sentence(self, engine: TextToSpeech) -> None:
         with deadline.waited_for() as request, ThreadPoolExecutor(1) as pool:
             speaking = pool.submit(copy_context().run, self.say, engine, " ".join(LONG))
-            while engine._free._value:  # type: ignore[attr-defined]
+            while engine._free._value:
                 time.sleep(0.001)
             request.leave()
             with pytest.raises(ClientGone):
