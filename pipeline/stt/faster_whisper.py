@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from django.conf import settings
@@ -20,6 +20,7 @@ from pipeline.audio import SAMPLE_RATE
 from pipeline.base import Deadline
 from pipeline.stt.base import Wanted, Word
 from pipeline.stt.listening import MAX_NO_SPEECH, Device, Gated, Heard, translating
+from pipeline.together import Together
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ PROMPT_TOKENS = 223
 """The end of a prompt that Whisper is given; the rest of its 448 is for the text."""
 
 
+class Window(NamedTuple):
+    """What is to be heard at once."""
+
+    features: NDArray[np.float32]  # of shape (mels, frames)
+    duration: float  # of the sound in it, in seconds
+    wanted: Wanted
+
+
 class FasterWhisper(Weighted, Gated):
     """Any Whisper in CTranslate2's format: int8 on CPU, float16 on GPU, greedy.
 
@@ -73,6 +82,7 @@ class FasterWhisper(Weighted, Gated):
     ) -> None:
         super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._device = device
+        self._together = Together(self._hear_all, most=slots)
         self._model: WhisperModel
 
     @property
@@ -113,9 +123,7 @@ class FasterWhisper(Weighted, Gated):
             return self._decode_long(samples, wanted)
         features = self._model.feature_extractor(samples)
         for window_s in (max(self.least_s, duration + MARGIN_S), WHOLE_S):
-            encoded = self._model.encode(_filled(features, window_s))
-            spoken = wanted.language or self._language(encoded)
-            heard, ended = self._decode_short(encoded, duration, replace(wanted, language=spoken))
+            heard, ended, spoken = self._hear(_filled(features, window_s), duration, wanted)
             sure = heard.avg_logprob >= SURE_LOGPROB
             if ended and sure and not heard.loops:
                 break
@@ -124,6 +132,38 @@ class FasterWhisper(Weighted, Gated):
             deadline.check()
         return [heard], spoken
 
+    def _hear(
+        self, window: NDArray[np.float32], duration: float, wanted: Wanted
+    ) -> tuple[Heard, bool, str]:
+        """What is heard in one window, whether it came to an end, and in what language.
+
+        With several slots, windows of one length that are asked for at a time are heard together,
+        which takes less than one after the other and hears the same.
+        """
+        asked = Window(window, duration, wanted)
+        if self.slots == 1 or wanted.words:
+            [told] = self._hear_all([asked])
+            return told
+        return self._together((window.shape, wanted.task, wanted.prompt), asked)
+
+    def _hear_all(self, asked: Sequence[Window]) -> list[tuple[Heard, bool, str]]:
+        encoded = self._model.encode(np.stack([one.features for one in asked]))
+        known = all(one.wanted.language for one in asked)
+        languages = [""] * len(asked) if known else self._languages(encoded, len(asked))
+        spoken = [
+            one.wanted.language or language for one, language in zip(asked, languages, strict=True)
+        ]
+        alike = [
+            (one.duration, replace(one.wanted, language=language))
+            for one, language in zip(asked, spoken, strict=True)
+        ]
+        told = (
+            [self._decode_short(encoded, *alike[0])]
+            if len(alike) == 1
+            else self._decode_all(encoded, alike)
+        )
+        return [(*one, language) for one, language in zip(told, spoken, strict=True)]
+
     def _decode_short(
         self, encoded: StorageView, duration: float, wanted: Wanted
     ) -> tuple[Heard, bool]:
@@ -131,39 +171,56 @@ class FasterWhisper(Weighted, Gated):
 
         Without timestamps, which take tokens, hence time, and of which VAD knows as much.
         """
+        [told] = self._decode_all(encoded, [(duration, wanted)])
+        return told
+
+    def _decode_all(
+        self, encoded: StorageView, asked: Sequence[tuple[float, Wanted]]
+    ) -> list[tuple[Heard, bool]]:
+        """As ``_decode_short``, of each of the windows in ``encoded``: words, of a single one."""
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_compression_ratio
 
         whisper = self._model.model
-        tokenizer = Tokenizer(
-            self._model.hf_tokenizer, whisper.is_multilingual, wanted.task, wanted.language
-        )
-        most = int(TOKENS_PER_S * duration) + TOKENS_MORE
-        prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-        if wanted.prompt:
-            before = tokenizer.encode(f" {wanted.prompt}")[-PROMPT_TOKENS:]
-            prompt = [tokenizer.sot_prev, *before, *prompt]
-        [result] = whisper.generate(
+        tokenizers, prompts, mosts = [], [], []
+        for duration, wanted in asked:
+            tokenizer = Tokenizer(
+                self._model.hf_tokenizer, whisper.is_multilingual, wanted.task, wanted.language
+            )
+            prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
+            if wanted.prompt:
+                before = tokenizer.encode(f" {wanted.prompt}")[-PROMPT_TOKENS:]
+                prompt = [tokenizer.sot_prev, *before, *prompt]
+            tokenizers.append(tokenizer)
+            prompts.append(prompt)
+            mosts.append(int(TOKENS_PER_S * duration) + TOKENS_MORE)
+        results = whisper.generate(
             encoded,
-            [prompt],
+            prompts,
             beam_size=1,
             # CTranslate2 takes half of it for the prompt, or as much as that needs.
-            max_length=max(2 * most, len(prompt) + most),
+            max_length=max(2 * max(mosts), len(prompts[0]) + max(mosts)),
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = result.sequences_ids[0]
-        text = tokenizer.decode(tokens)
-        heard = Heard(
-            0.0,
-            duration,
-            text,
-            result.no_speech_prob,
-            result.scores[0] * len(tokens) / (len(tokens) + 1),  # the end is a token as well
-            get_compression_ratio(text),
-            tuple(self._words(tokenizer, tokens, encoded, duration)) if wanted.words else (),
-        )
-        return heard, len(tokens) < most
+        told = []
+        for (duration, wanted), tokenizer, most, result in zip(
+            asked, tokenizers, mosts, results, strict=True
+        ):
+            written = result.sequences_ids[0]
+            tokens = written[:most]  # beside a longer one it may have gone on
+            text = tokenizer.decode(tokens)
+            heard = Heard(
+                0.0,
+                duration,
+                text,
+                result.no_speech_prob,
+                result.scores[0] * len(written) / (len(written) + 1),  # the end is a token as well
+                get_compression_ratio(text),
+                tuple(self._words(tokenizer, tokens, encoded, duration)) if wanted.words else (),
+            )
+            told.append((heard, len(written) < most))
+        return told
 
     def _words(
         self, tokenizer: Tokenizer, tokens: Sequence[int], encoded: StorageView, duration: float
@@ -205,15 +262,16 @@ class FasterWhisper(Weighted, Gated):
         )
         return decoded, info.language
 
-    def _language(self, encoded: StorageView) -> str:
+    def _languages(self, encoded: StorageView, count: int) -> list[str]:
+        """Of each of the windows in ``encoded``."""
         if not self._model.model.is_multilingual:
-            return "en"
-        [[(token, probability), *_others]] = self._model.model.detect_language(encoded)
-        return (
+            return ["en"] * count
+        return [
             str(token).strip("<|>")
             if probability >= SURE_LANGUAGE
             else str(settings.VOICEBOT_LANGUAGE)
-        )
+            for [(token, probability), *_others] in self._model.model.detect_language(encoded)
+        ]
 
 
 def _filled(features: NDArray[np.float32], window_s: float) -> NDArray[np.float32]:

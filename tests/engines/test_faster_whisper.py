@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jiwer
 import numpy as np
@@ -13,7 +15,7 @@ from bench.recordings import recordings, words
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.engines import Engines
 from pipeline.stt.base import SpeechToText, Wanted
-from pipeline.stt.faster_whisper import FasterWhisper
+from pipeline.stt.faster_whisper import FasterWhisper, Window
 from pipeline.stt.listening import Heard
 from tests.engines.gated import GatedContract
 from tests.settings import WEIGHTS
@@ -38,6 +40,28 @@ class TestFasterWhisper(GatedContract):
         digest = hashlib.sha256((folder / "model.bin").read_bytes()).hexdigest()
         assert own.identity == {**engine.identity, "weights": str(folder), "sha256": digest}
         assert engine.identity["sha256"] == digest
+
+
+class Counting(FasterWhisper):
+    def __init__(self) -> None:
+        super().__init__(slots=4)
+        self.batches: list[int] = []
+
+    def _hear_all(self, asked: Sequence[Window]) -> list[tuple[Heard, bool, str]]:
+        self.batches.append(len(asked))
+        return super()._hear_all(asked)
+
+
+@pytest.mark.parametrize("language", ["fr", None])
+def test_together_they_hear_what_each_hears_alone(embedded: Engines, language: str | None) -> None:
+    questions = [one.audio for one in recordings("questions") if one.audio.duration < 5][:6]
+    engine = Counting()
+    engine.load()
+    with ThreadPoolExecutor(len(questions)) as pool:
+        told = list(pool.map(lambda one: engine.transcribe(one, language=language), questions))
+    assert max(engine.batches) > 1
+    alone = [embedded.stt.transcribe(one, language=language) for one in questions]
+    assert [(t.text, t.language) for t in told] == [(t.text, t.language) for t in alone]
 
 
 class Looping(FasterWhisper):
