@@ -18,7 +18,7 @@ ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history*
 	$(addprefix tests/api/test_,conversations.py jobs.py keys.py throttles.py)
 # Those of what is asked of engines, which may be on a cluster.
 ASKED := $(addprefix tests/api/test_,voice.py stream.py speech.py voices.py errors.py openai_audio.py)
-BESIDE := .venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/python -m pytest --reuse-db
+BESIDE := .venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/python -m pytest --reuse-db -m "not weights"
 
 .PHONY: run doctor audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 

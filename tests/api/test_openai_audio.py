@@ -519,6 +519,7 @@ def test_the_voices_where_none_speaks_the_default_language(
     assert client.get("/v1/audio/voices").json()["aliases"] == {}
 
 
+@pytest.mark.weights
 def test_the_models(client: Client, settings: Settings) -> None:
     settings.ENGINES = settings.PROFILES["embedded"]
     told = client.get("/v1/models").json()
