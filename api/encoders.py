@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from api.exceptions import Problem
-from api.serializers import sentence_json, transcript_json, turn_json
+from api.serializers import piece_json, transcript_json, turn_json
 from history.recording import Recording
 from pipeline.audio import Audio, open_wav, to_wav
 from pipeline.stt.base import Transcript
@@ -107,7 +107,7 @@ class Events(Encoder):
                 return sent("reply", {"delta": event.text})
             case Spoken():
                 wav = to_wav([event.speech.audio])
-                speech = sentence_json(self.request, event.speech)
+                speech = piece_json(self.request, event.speech)
                 return sent("speech", {**speech, "audio": b64encode(wav).decode("ascii")})
             case Done():
                 return sent("done", turn_json(self.request, self.account))

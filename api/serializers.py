@@ -213,6 +213,10 @@ def speech_url(request: Request, speeches: Sequence[Speech]) -> str | None:
     return reverse("api:speech", kwargs={"keys": keys}, request=request)
 
 
+def piece_json(request: Request, piece: Speech) -> dict[str, Any]:
+    return {**sentence_json(request, piece), "last": piece.last}
+
+
 def sentence_json(request: Request, speech: Speech) -> dict[str, Any]:
     return {
         "text": speech.text,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
@@ -73,6 +73,11 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         return self.engine._synthesize(sentence, voice, speed, deadline)
 
+    def _pieces(
+        self, sentence: str, voice: Voice, speed: float, deadline: Deadline
+    ) -> Iterator[tuple[Audio, bool]]:
+        return self.engine._pieces(sentence, voice, speed, deadline)
+
     def recall(self, key: str) -> Audio | None:
         try:
             return CachedSpeech.objects.audio(key)
@@ -84,9 +89,12 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
         """What is pinned stays."""
         CachedSpeech.objects.filter(key=key, pinned=False, last_used_at__lte=unused_since).delete()
 
-    def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
+    def _speak(
+        self, sentence: str, voice: Voice, speed: float, *, eager: bool = False
+    ) -> Generator[Speech, None, None]:
         if not (self._remembers and settings.VOICEBOT_CACHE_MAX_BYTES):
-            return super()._speak(sentence, voice, speed)
+            yield from super()._speak(sentence, voice, speed, eager=eager)
+            return
         # Texts of the same key must sound the same, so the engine is given what the key is made of.
         sentence = normalised(sentence)
         key = self._key(sentence, voice, speed)
@@ -97,8 +105,9 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
             with self._alone(key):
                 speech = self._recall(key, voice)  # it may have been made while this one waited
                 if speech is None:
-                    return self._make(key, sentence, voice, speed)
-        return speech
+                    yield from self._make(key, sentence, voice, speed, eager=eager)
+                    return
+        yield speech
 
     def keeps(self, sentence: str, voice: Voice, speed: float) -> bool:
         """Whether ``sentence``, speakable and short, would be recalled now."""
@@ -141,11 +150,24 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
                 logger.warning("The speech cache cannot be locked: %s", exc)
             yield
 
-    def _make(self, key: str, sentence: str, voice: Voice, speed: float) -> Speech:
-        speech = self._corrected(key, voice, speed) or super()._speak(sentence, voice, speed)
-        wav = to_wav([speech.audio])
-        # What a later hit will give, to the last bit.
-        speech = replace(speech, audio=from_wav(wav))
+    def _make(
+        self, key: str, sentence: str, voice: Voice, speed: float, *, eager: bool
+    ) -> Generator[Speech, None, None]:
+        corrected = self._corrected(key, voice, speed)
+        pieces = (
+            super()._speak(sentence, voice, speed, eager=eager)
+            if corrected is None
+            else (speech for speech in [corrected])
+        )
+        made: list[Audio] = []
+        with closing(pieces):
+            for piece in pieces:
+                # What a later hit will give, to the last bit.
+                made.append(from_wav(to_wav([piece.audio])))
+                speech = replace(piece, audio=made[-1])
+                if not speech.last:
+                    yield replace(speech, cache="miss")
+        wav = to_wav(made)
         try:
             CachedSpeech.objects.keep(
                 key,
@@ -158,8 +180,9 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)
-            return speech
-        return replace(speech, cache="miss", key=key)
+            yield speech
+            return
+        yield replace(speech, cache="miss", key=key)
 
     def _corrected(self, key: str, voice: Voice, speed: float) -> Speech | None:
         """Speech of the correction of what ``key`` says, when there is one and its file is lost."""

@@ -19,6 +19,7 @@ from pipeline import provenance
 from pipeline.audio import Audio, to_wav
 from pipeline.engines import engines
 from pipeline.stt.base import Transcript
+from pipeline.tts.base import whole
 from pipeline.turn import Done, Event, Heard, ReplyDelta, Spoken, Stage, Times, events
 from pipeline.turn import Turn as Taken
 
@@ -189,7 +190,7 @@ class Recording:
             times.stt = total_s
         else:
             times.llm = total_s - times.stt
-        speeches = tuple(spoken.speech for spoken in self._spoken)
+        speeches = tuple(whole(spoken.speech for spoken in self._spoken))
         return Taken(self._transcript, self._reply.strip(), speeches, times)
 
     def _sounds(self, taken: Taken) -> dict[Kind, bytes]:

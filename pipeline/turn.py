@@ -23,7 +23,7 @@ from pipeline.llm.base import AS_EVER, Message, Sampling, Usage
 from pipeline.metrics import counted
 from pipeline.sentences import SentenceSplitter
 from pipeline.stt.base import Transcript
-from pipeline.tts.base import Speech
+from pipeline.tts.base import Speech, whole
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -146,7 +146,8 @@ def events(
 
     A reply is written in a thread of its own, so the speech of the first sentence is being made
     while the rest is still being thought of. ``eager`` is for speech that is heard while it is
-    made: it begins with the first clause, see ``sentences``. ``aloud`` False only writes it.
+    made: it begins with the first clause, see ``sentences``, and that comes in pieces where the
+    engine can. ``aloud`` False only writes it.
 
     Of ``history`` the oldest turns are left out that do not fit the language model's context.
 
@@ -160,7 +161,7 @@ def events(
     speaker: str  # id of the voice
     written = ""
     usage: Usage | None = None
-    speeches: list[Speech] = []
+    pieces: list[Speech] = []
 
     def elapsed() -> float:
         return time.monotonic() - started
@@ -168,13 +169,14 @@ def events(
     def speak(sentences: Iterable[str]) -> Iterator[Spoken]:
         nonlocal speaker
         for sentence in sentences:
-            synthesis = engines.tts.synthesize(sentence, voice=speaker, speed=speed)
+            first = eager and not pieces
+            synthesis = engines.tts.synthesize(sentence, voice=speaker, speed=speed, eager=first)
             start = elapsed()
             for speech in times.over("tts", synthesis):
                 end = elapsed()
                 times.first_audio = times.first_audio or end
                 speaker = speech.voice  # one that stands in for another stays
-                speeches.append(speech)
+                pieces.append(speech)
                 yield Spoken(speech, start, end)
                 start = elapsed()
 
@@ -217,10 +219,10 @@ def events(
         if aloud:
             yield from speak(splitter.flush())
 
-    if aloud and not speeches:
+    if aloud and not pieces:
         raise EngineError(_("The assistant found nothing to say."))
     times.total = elapsed()
-    yield Done(Turn(transcript, written.strip(), tuple(speeches), times, usage))
+    yield Done(Turn(transcript, written.strip(), tuple(whole(pieces)), times, usage))
 
 
 def take(turn: Generator[Event, None, None]) -> Turn:

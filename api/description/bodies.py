@@ -112,9 +112,10 @@ class Sentence(Body):
 
 
 class SpokenSentence(Sentence):
-    """Speech of one sentence, with its sound."""
+    """Speech of one sentence or of a piece of one, with its sound."""
 
     audio = fields.CharField(help_text="A WAV, in base64.")
+    last = fields.BooleanField(help_text="Whether the sentence ends with it.")
 
 
 class Speech(Body):

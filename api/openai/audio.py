@@ -143,7 +143,7 @@ class SpeechView(PartView):
         voice = voices.choose(name, language)
         self.place.enter(engines, "tts", size=Size(chars=len(asked["input"])))
         speeches = self.engines.tts.synthesize(
-            asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"]
+            asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"], eager=True
         )
         self.account.facts |= {
             "text_chars": len(asked["input"]),
@@ -178,7 +178,7 @@ class SpeechView(PartView):
         if not spoken:  # a mark or an emoji, by which clients try a key
             yield format.feed(SILENCE)
         self.account.facts |= {
-            "sentences": len(spoken),
+            "sentences": sum(speech.last for speech in spoken),
             "speech_s": sum(speech.audio.duration for speech in spoken),
             "tts_s": time.monotonic() - started,
             "cache": ",".join(sorted({speech.cache for speech in spoken})),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -34,7 +36,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Audio of one sentence of a reply."""
+    """Audio of one sentence of a reply, or of a piece of one."""
 
     text: str  # as it was spoken: numbers in words, no Markdown
     audio: Audio
@@ -43,6 +45,24 @@ class Speech:
     outbound: bool  # the text left the machine to be spoken
     cache: CacheState = "off"
     key: str | None = None  # address in the speech cache, where it is kept
+    last: bool = True  # False: a piece, after which the sentence goes on
+
+
+def whole(pieces: Iterable[Speech]) -> Iterator[Speech]:
+    """The sentences that ``pieces`` make, in order; what is known of each is its last piece's."""
+    begun: list[Speech] = []
+    for piece in pieces:
+        begun.append(piece)
+        if piece.last:
+            yield _joined(begun)
+            begun = []
+    if begun:  # broken off
+        yield _joined(begun)
+
+
+def _joined(pieces: Sequence[Speech]) -> Speech:
+    samples = np.concatenate([piece.audio.samples for piece in pieces])
+    return replace(pieces[-1], audio=Audio(samples, pieces[0].audio.sample_rate), last=True)
 
 
 class TextToSpeech(Engine):
@@ -89,11 +109,13 @@ class TextToSpeech(Engine):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
+        eager: bool = False,
     ) -> Generator[Speech, None, None]:
         """Speech of ``text``, one chunk per sentence, in order.
 
         Text that holds nothing to say aloud (an emoji alone) gives no chunk. ``speed`` 1 is
-        the voice's own pace.
+        the voice's own pace. ``eager`` is for speech that is heard while it is made: its first
+        sentence comes in pieces where the engine can, see ``whole``.
 
         :raises UnknownVoice, UnsupportedLanguage, TextTooLong, InputError: at the call.
         :raises EngineError: see its tree; while iterating.
@@ -104,7 +126,7 @@ class TextToSpeech(Engine):
         if not MIN_SPEED <= speed <= MAX_SPEED:
             text = _("The speed must lie between %(min)s and %(max)s.")
             raise InputError(text % {"min": MIN_SPEED, "max": MAX_SPEED})
-        return self._speak_all(self.sentences(text, chosen.language), chosen, speed)
+        return self._speak_all(self.sentences(text, chosen.language), chosen, speed, eager=eager)
 
     def sentences(self, text: str, language: str) -> Iterator[str]:
         """Those of ``text`` as they are said aloud, each short."""
@@ -127,25 +149,55 @@ class TextToSpeech(Engine):
         return text
 
     def _speak_all(
-        self, sentences: Iterable[str], voice: Voice, speed: float
+        self, sentences: Iterable[str], voice: Voice, speed: float, *, eager: bool
     ) -> Generator[Speech, None, None]:
         for sentence in sentences:
-            speech = self._speak(sentence, voice, speed)
-            metrics.CACHE.labels(self.role, speech.cache).inc()
-            metrics.AUDIO.labels("out").inc(speech.audio.duration)
-            yield speech
-            voice = self.choose_voice(speech.voice)  # who stands in for another stays to the end
+            with closing(self._speak(sentence, voice, speed, eager=eager)) as pieces:
+                for speech in pieces:
+                    if speech.last:
+                        metrics.CACHE.labels(self.role, speech.cache).inc()
+                    metrics.AUDIO.labels("out").inc(speech.audio.duration)
+                    yield speech
+                    # Who stands in for another stays to the end.
+                    voice = self.choose_voice(speech.voice)
+            eager = False
 
-    def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
+    def _speak(
+        self, sentence: str, voice: Voice, speed: float, *, eager: bool = False
+    ) -> Generator[Speech, None, None]:
         with self._at_work() as deadline:
-            started = time.monotonic()
-            audio = returned.instance(self._synthesize(sentence, voice, speed, deadline), Audio)
-            audio = replace(audio)  # which looks at what is in it
-            admission.pace.spoke(len(sentence), time.monotonic() - started)
-        if audio.samples.size == 0:
-            raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
-        return Speech(sentence, audio, voice.id, engine=self.name, outbound=self.outbound)
+            took_s, started = 0.0, time.monotonic()
+            spoken = (
+                self._pieces(sentence, voice, speed, deadline)
+                if eager
+                else iter([(self._synthesize(sentence, voice, speed, deadline), True)])
+            )
+            for audio, last in spoken:
+                took_s += time.monotonic() - started
+                audio = replace(returned.instance(audio, Audio))  # which looks at what is in it
+                if last:
+                    admission.pace.spoke(len(sentence), took_s)
+                if audio.samples.size == 0:
+                    raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
+                yield Speech(
+                    sentence,
+                    audio,
+                    voice.id,
+                    engine=self.name,
+                    outbound=self.outbound,
+                    last=last,
+                )
+                started = time.monotonic()
 
     @abstractmethod
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         """``sentence`` is speakable and short; ``voice`` is one of ours."""
+
+    def _pieces(
+        self, sentence: str, voice: Voice, speed: float, deadline: Deadline
+    ) -> Iterator[tuple[Audio, bool]]:
+        """As ``_synthesize``, piece by piece, each once it is made and with whether it is the last.
+
+        For engines whose first samples are ready before the last: as it stands, all is one.
+        """
+        yield self._synthesize(sentence, voice, speed, deadline), True

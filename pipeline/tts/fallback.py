@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import cast
 
 from pipeline.audio import Audio
@@ -129,12 +131,16 @@ class Fallback(TextToSpeech):
     def _pronounced(self, text: str, language: str) -> str:
         return self.engines[0]._pronounced(text, language)
 
-    def _speak(self, sentence: str, voice: Voice, speed: float) -> Speech:
+    def _speak(
+        self, sentence: str, voice: Voice, speed: float, *, eager: bool = False
+    ) -> Generator[Speech, None, None]:
         *others, last = self._willing(voice)
         left = False
         for engine in others:
+            pieces = engine._speak(sentence, _own(engine, voice), speed, eager=eager)
             try:
-                speech = engine._speak(sentence, _own(engine, voice), speed)
+                # Once a piece is heard it is too late for another voice.
+                first = next(pieces)
             except EngineError as exc:
                 # Only what was not even tried has surely sent nothing.
                 resting = isinstance(exc, Resting)
@@ -145,8 +151,12 @@ class Fallback(TextToSpeech):
             else:
                 break
         else:
-            speech = last._speak(sentence, _own(last, voice), speed)
-        return replace(speech, audio=speech.audio.resampled(RATE), outbound=speech.outbound or left)
+            pieces = last._speak(sentence, _own(last, voice), speed, eager=eager)
+            first = next(pieces)
+        with closing(pieces):
+            for speech in chain([first], pieces):
+                audio = speech.audio.resampled(RATE)
+                yield replace(speech, audio=audio, outbound=speech.outbound or left)
 
     def _willing(self, voice: Voice) -> Sequence[TextToSpeech]:
         """The engine of ``voice`` and those behind it that speak its language."""
@@ -155,7 +165,8 @@ class Fallback(TextToSpeech):
         return [owner, *(e for e in behind if voice.language in e.default_voices)]
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
-        return self._speak(sentence, voice, speed).audio
+        [speech] = self._speak(sentence, voice, speed)
+        return speech.audio
 
 
 def _own(engine: TextToSpeech, voice: Voice) -> Voice:

@@ -6,16 +6,18 @@ language, the gender, the name (``ff_siwis``: French, female, Siwis).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from django.conf import settings
 
-from pipeline import deadline
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.tts import phonemes
 from pipeline.tts.base import TextToSpeech, Voice
+from pipeline.tts.halves import Halves
+from pipeline.tts.windows import decoded, windows
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -44,35 +46,19 @@ IDS = """
     zf_xiaobei zf_xiaoni zf_xiaoxiao zf_xiaoyi zm_yunjian zm_yunxi zm_yunxia zm_yunyang
 """.split()  # noqa: SIM905 - a table reads better
 
+FRAME = 600  # samples, 25 ms
+
 
 def _voice(voice_id: str) -> Voice:
     language, _variety = LANGUAGES[voice_id[0]]
     return Voice(voice_id, language, voice_id[3:].capitalize(), GENDERS[voice_id[1]])
 
 
-class Interruptible:
-    """A session that stops in the midst of a sentence when nobody waits for it any more."""
-
-    def __init__(self, session: Any) -> None:
-        self._session = session
-
-    def run(self, names: Any, inputs: Any) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
-        with deadline.interrupting(lambda: setattr(options, "terminate", True)):
-            try:
-                return self._session.run(names, inputs, options)
-            except Exception:
-                deadline.check()
-                raise
-
-
 class Kokoro(Weighted, TextToSpeech):
     """Speaks every language its voices do; the default voices are those its authors rate best."""
 
     main = "kokoro.onnx"
-    packages = {"kokoro_onnx": "kokoro-onnx", "onnxruntime": "onnxruntime"}
+    packages = {"kokoro_onnx": "kokoro-onnx", "onnxruntime": "onnxruntime", "onnx": "onnx"}
     voices: Sequence[Voice] = tuple(map(_voice, IDS))
     default_voices: Mapping[str, str] = {
         "fr": "ff_siwis",
@@ -95,6 +81,7 @@ class Kokoro(Weighted, TextToSpeech):
     ) -> None:
         super().__init__(weights=weights, slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._kokoro: kokoro_onnx.Kokoro
+        self._halves: Halves
 
     def _load(self) -> None:
         import kokoro_onnx
@@ -104,12 +91,9 @@ class Kokoro(Weighted, TextToSpeech):
         options.intra_op_num_threads = settings.VOICEBOT_THREADS
         # Threads that wait by spinning take the cores from the stages that work meanwhile.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(
-            str(self.path), options, providers=["CPUExecutionProvider"]
-        )
+        self._halves = Halves(self.path, options)
         voices = str(self.path.with_name("voices.npz"))
-        self._kokoro = kokoro_onnx.Kokoro.from_session(session, voices)
-        self._kokoro.sess = Interruptible(session)
+        self._kokoro = kokoro_onnx.Kokoro.from_session(self._halves, voices)
         phonemes.load(settings.VOICEBOT_LANGUAGE)
 
     def _warm_up(self) -> None:
@@ -117,9 +101,36 @@ class Kokoro(Weighted, TextToSpeech):
         self._synthesize("Oui.", voice, 1.0, Deadline(self._timeout_s))
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
+        spoken = self._phonemes(sentence, voice)
+        samples, sample_rate = self._kokoro.create(spoken, voice.id, speed=speed, is_phonemes=True)
+        return Audio(samples, sample_rate)
+
+    def _pieces(
+        self, sentence: str, voice: Voice, speed: float, deadline: Deadline
+    ) -> Iterator[tuple[Audio, bool]]:
+        from kokoro_onnx import SAMPLE_RATE
+
+        tokens = self._kokoro.tokenizer.tokenize(self._phonemes(sentence, voice))
+        styles = self._kokoro.get_voice_style(voice.id)
+        manner = self._halves.encode(
+            {
+                "tokens": np.array([[0, *tokens, 0]], np.int64),
+                "style": styles[min(len(tokens), len(styles)) - 1],
+                "speed": np.array([speed], np.float32),
+            }
+        )
+        found = windows(manner.energy)
+        if not found:
+            yield self._synthesize(sentence, voice, speed, deadline), True
+            return
+        pieces = decoded(found, FRAME, lambda frames: self._halves.decode(manner.of(frames)))
+        for number, samples in enumerate(pieces, 1):
+            yield Audio(samples, SAMPLE_RATE), number == len(found)
+            deadline.check()
+
+    def _phonemes(self, sentence: str, voice: Voice) -> str:
         _language, variety = LANGUAGES[voice.id[0]]
         spoken = phonemes.phonemize(sentence, variety, vocabulary=self._kokoro.tokenizer.vocab)
         if not spoken:
             raise ValueError(f"no phonemes for a sentence of {len(sentence)} characters")
-        samples, sample_rate = self._kokoro.create(spoken, voice.id, speed=speed, is_phonemes=True)
-        return Audio(samples, sample_rate)
+        return spoken
