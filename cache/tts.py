@@ -73,10 +73,10 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         return self.engine._synthesize(sentence, voice, speed, deadline)
 
-    def _pieces(
+    def _synthesize_pieces(
         self, sentence: str, voice: Voice, speed: float, deadline: Deadline
     ) -> Iterator[tuple[Audio, bool]]:
-        return self.engine._pieces(sentence, voice, speed, deadline)
+        return self.engine._synthesize_pieces(sentence, voice, speed, deadline)
 
     def recall(self, key: str) -> Audio | None:
         try:

@@ -143,7 +143,11 @@ class SpeechView(PartView):
         voice = voices.choose(name, language)
         self.place.enter(engines, "tts", size=Size(chars=len(asked["input"])))
         speeches = self.engines.tts.synthesize(
-            asked["input"], voice=voice.id, language=voice.language, speed=asked["speed"], eager=True
+            asked["input"],
+            voice=voice.id,
+            language=voice.language,
+            speed=asked["speed"],
+            eager=True,
         )
         self.account.facts |= {
             "text_chars": len(asked["input"]),

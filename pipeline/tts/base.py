@@ -168,7 +168,7 @@ class TextToSpeech(Engine):
         with self._at_work() as deadline:
             took_s, started = 0.0, time.monotonic()
             spoken = (
-                self._pieces(sentence, voice, speed, deadline)
+                self._synthesize_pieces(sentence, voice, speed, deadline)
                 if eager
                 else iter([(self._synthesize(sentence, voice, speed, deadline), True)])
             )
@@ -193,7 +193,7 @@ class TextToSpeech(Engine):
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
         """``sentence`` is speakable and short; ``voice`` is one of ours."""
 
-    def _pieces(
+    def _synthesize_pieces(
         self, sentence: str, voice: Voice, speed: float, deadline: Deadline
     ) -> Iterator[tuple[Audio, bool]]:
         """As ``_synthesize``, piece by piece, each once it is made and with whether it is the last.

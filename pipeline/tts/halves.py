@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import deadline
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -35,7 +37,8 @@ class Manner:
     @property
     def energy(self) -> NDArray[np.float32]:
         """Of each frame."""
-        return self.energies.reshape(-1, PER_FRAME).mean(axis=1)
+        energy: NDArray[np.float32] = self.energies.reshape(-1, PER_FRAME).mean(axis=1)
+        return energy
 
     def of(self, frames: NDArray[np.intp]) -> Manner:
         """That of the frames of these numbers alone."""
@@ -71,13 +74,14 @@ class Halves:
 
     def encode(self, inputs: Mapping[str, Any]) -> Manner:
         """``inputs``: ``tokens`` (1, length), ``style`` (1, 256) of the voice, ``speed`` (1)."""
-        return Manner(*self._encoder.run([*BETWEEN], dict(inputs)), style=inputs["style"])
+        text, pitch, energies = _run(self._encoder, BETWEEN, inputs)
+        return Manner(text, pitch, energies, inputs["style"])
 
     def decode(self, manner: Manner) -> NDArray[np.float32]:
         """Samples, as many for each frame."""
         between = (manner.text, manner.pitch, manner.energies)
         inputs = {**dict(zip(BETWEEN, between, strict=True)), "style": manner.style}
-        samples: NDArray[np.float32] = self._decoder.run(["audio"], inputs)[0]
+        samples: NDArray[np.float32] = _run(self._decoder, ("audio",), inputs)[0]
         return samples.ravel()
 
     def run(self, _outputs: None, inputs: Mapping[str, Any]) -> list[NDArray[np.float32]]:
@@ -91,3 +95,16 @@ class Halves:
 
     def get_modelmeta(self) -> Any:
         return self._encoder.get_modelmeta()
+
+
+def _run(session: Any, outputs: Sequence[str], inputs: Mapping[str, Any]) -> Any:
+    """It stops in the midst of its work when nobody waits for it any more."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    with deadline.interrupting(lambda: setattr(options, "terminate", True)):
+        try:
+            return session.run([*outputs], dict(inputs), options)
+        except Exception:
+            deadline.check()
+            raise

@@ -105,12 +105,16 @@ class Kokoro(Weighted, TextToSpeech):
         samples, sample_rate = self._kokoro.create(spoken, voice.id, speed=speed, is_phonemes=True)
         return Audio(samples, sample_rate)
 
-    def _pieces(
+    def _synthesize_pieces(
         self, sentence: str, voice: Voice, speed: float, deadline: Deadline
     ) -> Iterator[tuple[Audio, bool]]:
-        from kokoro_onnx import SAMPLE_RATE
+        from kokoro_onnx.config import MAX_PHONEME_LENGTH, SAMPLE_RATE
 
-        tokens = self._kokoro.tokenizer.tokenize(self._phonemes(sentence, voice))
+        spoken = self._phonemes(sentence, voice)
+        if len(spoken) > MAX_PHONEME_LENGTH:  # the graph is run more than once
+            yield self._synthesize(sentence, voice, speed, deadline), True
+            return
+        tokens = self._kokoro.tokenizer.tokenize(spoken)
         styles = self._kokoro.get_voice_style(voice.id)
         manner = self._halves.encode(
             {

@@ -1,10 +1,10 @@
-"""How speech that is decoded from frames is made window by window, so that its first is heard early.
+"""How speech that is decoded from frames is made window by window, so that it is heard early.
 
-A decoder of speech (https://arxiv.org/abs/2203.02395, section 3) normalises over the whole of what
-it is given: a window alone would sound louder than the same frames in their sentence. Each is
-therefore decoded between some of the silence that the sentence begins and ends with, which keeps
-its share about what it is in all of it, and between frames of its neighbours, which convolutions
-look at. Windows meet where the voice is low, and blend there.
+The decoder (that of StyleTTS 2, https://arxiv.org/abs/2306.07691) normalises its layers over the
+whole of what it is given: a window alone would sound lower, by 6 dB and more, than the same frames
+in their sentence. Each is therefore decoded between some of the silence that the sentence begins
+and ends with, which keeps its share about what it is in all of it, and between frames of its
+neighbours, which convolutions look at. Windows meet where the voice is low, and blend there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUIET = -5.0
 """Nobody speaks in frames of less energy (log of it, as the decoder is given it)."""
 
 FIRST = 24
-"""Frames of the first window; each of the next is twice as long, and made while the last is heard."""
+"""Frames of the first window. Each that follows is twice as long, made while the last is heard."""
 
 SILENCE = 7  # frames of it on either side of a window
 NEIGHBOURS = 4  # frames of the windows before and behind

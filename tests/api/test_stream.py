@@ -167,7 +167,7 @@ def test_events(ask: Ask, client: Client, llm: FakeLanguageModel, url: str, acce
     assert done.data["id"] == "my-turn"
     assert done.data["transcript"] == heard.data
     assert done.data["reply"] == REPLY
-    assert done.data["speech"]["sentences"] == speech
+    assert [{**one, "last": True} for one in done.data["speech"]["sentences"]] == speech
     assert done.data["cache"] == {"stt": "off", "llm": "off", "tts": "miss"}
     assert done.data.keys() == ask(headers=JSON).json().keys()
 

@@ -34,7 +34,7 @@ from pipeline.errors import (
 )
 from pipeline.llm.base import MAX_MESSAGES_CHARS, LanguageModel, Message, Sampling, Usage
 from pipeline.stt.base import SpeechToText, Transcript
-from pipeline.tts.base import MAX_TEXT_CHARS, Speech, TextToSpeech
+from pipeline.tts.base import MAX_TEXT_CHARS, Speech, TextToSpeech, whole
 
 T = TypeVar("T")
 
@@ -334,6 +334,16 @@ class TextToSpeechContract(EngineContract):
         assert {speech.voice for speech in speeches} == {engine.default_voices["fr"]}
         for speech in speeches:
             self.assert_sounds(speech.audio)
+
+    def test_is_heard_before_all_of_it_is_made(self, engine: TextToSpeech) -> None:
+        said = "La capitale de l'Équateur est Quito, une ville des Andes. Elle est très haute."
+        speeches = list(engine.synthesize(said, language="fr"))
+        pieces = list(engine.synthesize(said, language="fr", eager=True))
+        assert {piece.audio.sample_rate for piece in pieces} == {self.sample_rate}
+        assert [speech.text for speech in whole(pieces)] == [speech.text for speech in speeches]
+        for at_once, joined in zip(speeches, whole(pieces), strict=True):
+            self.assert_sounds(joined.audio)
+            assert joined.audio.duration == pytest.approx(at_once.audio.duration, rel=0.1)
 
     def test_speaks_at_a_human_pace(self, engine: TextToSpeech) -> None:
         speech = self.say(engine, "Le train de nuit pour Marseille part à vingt heures.")

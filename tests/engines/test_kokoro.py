@@ -10,11 +10,12 @@ from contextvars import copy_context
 import jiwer
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline import deadline
 from pipeline.engines import Engines
 from pipeline.errors import ClientGone
-from pipeline.tts.base import TextToSpeech
+from pipeline.tts.base import TextToSpeech, whole
 from tests.engines.contract import TextToSpeechContract
 
 MAX_WER = 0.25
@@ -63,3 +64,24 @@ class TestKokoro(TextToSpeechContract):
             with pytest.raises(ClientGone):
                 speaking.result(timeout=30)
         assert self.say(engine, "Oui.").audio.duration > 0
+
+    def test_is_understood_in_pieces(self, engine: TextToSpeech, embedded: Engines) -> None:
+        heard = []
+        for text in SAID:
+            *before, last = engine.synthesize(text, language="fr", eager=True)
+            assert before
+            assert (last.last, {piece.last for piece in before}) == (True, {False})
+            [speech] = whole([*before, last])
+            heard.append(embedded.stt.transcribe(speech.audio, language="fr").text)
+        assert jiwer.wer([words(text) for text in SAID], [words(text) for text in heard]) <= MAX_WER
+
+    def test_pieces_sound_as_loud_as_the_whole(self, engine: TextToSpeech) -> None:
+        for text in SAID:
+            at_once = self.say(engine, text).audio.samples
+            pieces = engine.synthesize(text, language="fr", eager=True)
+            played = np.concatenate([piece.audio.samples for piece in pieces])
+            assert level_db(played) == pytest.approx(level_db(at_once), abs=2)
+
+
+def level_db(samples: NDArray[np.float32]) -> float:
+    return float(10 * np.log10(np.mean(samples**2)))

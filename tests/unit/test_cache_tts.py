@@ -18,6 +18,7 @@ from cache.tts import CachedTextToSpeech
 from files import atomic
 from pipeline import tenants
 from pipeline.audio import Audio, to_wav
+from pipeline.base import Deadline
 from pipeline.deadline import Deadline
 from pipeline.engines import build
 from pipeline.errors import (
@@ -28,7 +29,7 @@ from pipeline.errors import (
     InvalidEngineError,
     UnknownVoice,
 )
-from pipeline.tts.base import Voice
+from pipeline.tts.base import Voice, whole
 from pipeline.tts.fake import Fake
 from tests.unit.cached import cached, make_old, say, spoken
 
@@ -122,8 +123,9 @@ def test_the_key_is_of_all_that_decides_the_sound(tts: CachedTextToSpeech) -> No
 
 def test_the_same_text_written_otherwise_is_the_same_speech(tts: CachedTextToSpeech) -> None:
     voice = Voice("grave", "fr", "Grave", "male")
-    made = tts._speak("De\u0301ja\u0300\n midi.", voice, 1.0)
-    assert tts._speak("Déjà midi.", voice, 1.0).cache == "hit"
+    [made] = tts._speak("De\u0301ja\u0300\n midi.", voice, 1.0)
+    [kept] = tts._speak("Déjà midi.", voice, 1.0)
+    assert kept.cache == "hit"
     assert spoken(tts) == [made.text] == ["Déjà midi."]
 
 
@@ -350,7 +352,8 @@ def test_text_that_no_database_holds(
     tts: CachedTextToSpeech, warnings: pytest.LogCaptureFixture
 ) -> None:
     voice = Voice("grave", "fr", "Grave", "male")
-    assert tts._speak("Bonjour \ud800.", voice, 1.0).cache == "off"
+    [speech] = tts._speak("Bonjour \ud800.", voice, 1.0)
+    assert speech.cache == "off"
     assert list(files.stored()) == []
 
 
@@ -486,3 +489,44 @@ def test_only_a_text_to_speech_fits_inside(entry: object) -> None:
     outer = {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": entry}}
     with pytest.raises(InvalidEngineError, match=r"ENGINES\['tts'\]\['OPTIONS'\]\['engine'\]"):
         build(outer, CachedTextToSpeech, where="ENGINES['tts']")
+
+
+class InPieces(Fake):
+    """Its sound is ready in two halves."""
+
+    def _synthesize_pieces(
+        self, sentence: str, voice: Voice, speed: float, deadline: Deadline
+    ) -> Iterator[tuple[Audio, bool]]:
+        audio = self._synthesize(sentence, voice, speed, deadline)
+        middle = len(audio.samples) // 2
+        yield Audio(audio.samples[:middle], audio.sample_rate), False
+        yield Audio(audio.samples[middle:], audio.sample_rate), True
+
+
+def in_pieces() -> CachedTextToSpeech:
+    entry = {"BACKEND": f"{__name__}.InPieces", "OPTIONS": {}}
+    return CachedTextToSpeech(engine=entry)
+
+
+def test_pieces_are_kept_as_the_sentence_they_make() -> None:
+    tts = in_pieces()
+    first, last, other = tts.synthesize("Bonjour. Il pleut.", eager=True)
+    assert (first.cache, first.key, first.last) == ("miss", None, False)
+    assert (last.cache, last.last) == ("miss", True)
+    assert other.text == "Il pleut."  # only the first sentence comes in pieces
+    [again] = tts.synthesize("Bonjour.", eager=True)
+    assert (again.cache, again.key, again.last) == ("hit", last.key, True)
+    [joined] = whole([first, last])
+    assert (again.audio.samples == joined.audio.samples).all()
+
+
+def test_a_sentence_that_is_broken_off_is_not_kept() -> None:
+    tts = in_pieces()
+    pieces = tts.synthesize("Bonjour.", eager=True)
+    next(pieces)
+    pieces.close()
+    assert list(files.stored()) == []
+    with tts._at_work():  # its slot is free again
+        pass
+    [speech] = tts.synthesize("Bonjour.")
+    assert speech.cache == "miss"
