@@ -18,7 +18,6 @@ from cache.tts import CachedTextToSpeech
 from files import atomic
 from pipeline import tenants
 from pipeline.audio import Audio, to_wav
-from pipeline.base import Deadline
 from pipeline.deadline import Deadline
 from pipeline.engines import build
 from pipeline.errors import (
