@@ -122,8 +122,19 @@ def _replied(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, Non
             yield delta
 
 
+def _spoken(engine: Any, deadline: Deadline, *asked: Any) -> Generator[Any, None, Any]:
+    """All that is asked but the last is the engine's; that is whether it is wanted in pieces."""
+    *sentence, eager = asked
+    if not eager:
+        return (yield from _whole("_synthesize")(engine, deadline, *sentence))
+    for piece in engine._synthesize_pieces(*sentence, deadline):
+        deadline.check()
+        yield piece
+    return None
+
+
 WORK: Mapping[str, Work] = {
     "stt": _whole("_transcribe"),
     "llm": _replied,
-    "tts": _whole("_synthesize"),
+    "tts": _spoken,
 }

@@ -15,16 +15,19 @@ from pytest_django import Settings
 
 from pipeline import errors, ray
 from pipeline.audio import SAMPLE_RATE, Audio
+from pipeline.base import Deadline
 from pipeline.breaker import Resting
 from pipeline.engines import build
 from pipeline.errors import EngineBusy, EngineError, InvalidEngineError, PipelineError
 from pipeline.llm.base import LanguageModel, Message, Sampling, Usage
 from pipeline.logs import request_id
 from pipeline.ray import deploy
-from pipeline.ray.client import application
+from pipeline.ray.client import Lost, application
 from pipeline.ray.replica import STUCK_S, Replica
 from pipeline.ray.wire import Asked, Begun, Failed, Returned
 from pipeline.stt.base import Wanted
+from pipeline.tts.base import Voice
+from pipeline.tts.fake import Fake as FakeTextToSpeech
 from voicebot import profiles
 
 FAKE = {"BACKEND": "pipeline.llm.fake.Fake", "OPTIONS": {"timeout_s": 5}}
@@ -77,6 +80,51 @@ def test_a_replica_tells_that_it_has_begun_then_piece_by_piece() -> None:
     assert begun == Begun()
     assert deltas == ["Vous ", "avez ", "dit "]
     assert returned == Returned(Usage(4, 3, cut=True))
+
+
+SPEAKS = {"BACKEND": "pipeline.tts.fake.Fake"}
+GRAVE = Voice("grave", "fr", "Grave", "male")
+
+
+def halved(
+    engine: FakeTextToSpeech, sentence: str, voice: Voice, speed: float, deadline: Deadline
+) -> Iterator[tuple[Audio, bool]]:
+    audio = engine._synthesize(sentence, voice, speed, deadline)
+    first, last = np.array_split(audio.samples, 2)
+    yield Audio(first, audio.sample_rate), False
+    yield Audio(last, audio.sample_rate), True
+
+
+def test_a_replica_speaks_in_pieces_where_it_is_heard_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FakeTextToSpeech, "_synthesize_pieces", halved)
+    replica = Replica("tts", SPEAKS)
+    _begun, *pieces, returned = told(replica, ASKED, "Bonjour.", GRAVE, 1.0, True)
+    assert [last for _audio, last in pieces] == [False, True]
+    assert returned == Returned(None)
+    _begun, whole = told(replica, ASKED, "Bonjour.", GRAVE, 1.0, False)
+    samples = np.concatenate([audio.samples for audio, _last in pieces])
+    np.testing.assert_array_equal(samples, whole.value.samples)
+
+
+def test_pieces_that_were_heard_are_not_heard_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a replica dies in the midst of a sentence another says the rest of it."""
+    engine = ray.TextToSpeech(engine=SPEAKS)
+    pieces = [(Audio(np.full(9, n, np.float32), 16_000), n == 2) for n in range(3)]
+    asked: list[int] = []
+
+    def ask(*_arguments: Any) -> Iterator[Any]:
+        asked.append(len(asked))
+        yield from pieces[:2]
+        if len(asked) == 1:
+            raise Lost("gone")
+        yield pieces[2]
+
+    monkeypatch.setattr(engine, "_ask", ask)
+    heard = list(engine._synthesize_pieces("Bonjour.", GRAVE, 1.0, Deadline(10)))
+    assert heard == pieces
+    assert asked == [0, 1]
 
 
 def test_a_replica_tells_what_needs_no_work() -> None:
