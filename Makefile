@@ -104,21 +104,21 @@ help:
 # One stamp per set of packages: installed once, and again when its list changes.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; PYTHON=… names another one."; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }  # half of one would pass for all of it
 
 .venv/embedded: requirements-embedded.txt requirements.txt | .venv/bin/python
 	@echo "Installing packages …"
-	@$(BIN)/python -m pip install --quiet -r $< -c requirements.txt
+	@$(BIN)/python -m voicebot.packages -r $< -c requirements.txt
 	@touch $@
 
 .venv/all: requirements.txt | .venv/bin/python
-	@echo "Installing packages: with torch, this takes a while …"
-	@$(BIN)/python -m pip install --quiet -r $<
+	@echo "Installing packages, torch among them: this takes a while …"
+	@$(BIN)/python -m voicebot.packages -r $<
 	@touch $@
 
 .venv/ray: requirements-ray.txt $(PACKAGES)
 	@echo "Installing packages of the cluster …"
-	@$(BIN)/python -m pip install --quiet -r $< -c requirements.txt
+	@$(BIN)/python -m voicebot.packages -r $< -c requirements.txt
 	@touch $@
 
 .venv-cluster/dev: requirements-ray.txt requirements-cluster-dev.txt requirements-dev.txt requirements.txt
@@ -129,5 +129,5 @@ help:
 
 .venv/dev: requirements-dev.txt .venv/all
 	@echo "Installing development packages …"
-	@$(BIN)/python -m pip install --quiet -r $<
+	@$(BIN)/python -m voicebot.packages -r $<
 	@touch $@
