@@ -26,8 +26,9 @@ run: $(PACKAGES)  ## set up and serve
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)
-	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --fail-level WARNING --verbosity 0
-	VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log --no-proxy-headers --timeout-graceful-shutdown 25
+	@VOICEBOT_HOST=$(HOST) $(MANAGE) check --tag access --database default --fail-level WARNING --verbosity 0 > /dev/null
+	@echo "http://$(if $(filter 0.0.0.0,$(HOST)),127.0.0.1,$(HOST)):$(PORT) is the page: it answers once “Ready” is told. Ctrl-C stops it."
+	@VOICEBOT_HOST=$(HOST) $(BIN)/uvicorn voicebot.asgi:application --host $(HOST) --port $(PORT) --lifespan off --no-access-log --no-proxy-headers --timeout-graceful-shutdown 25
 
 doctor: $(PACKAGES)  ## what is missing, and what mends it
 	@VOICEBOT_HOST=$(HOST) $(MANAGE) doctor --port $(PORT)
