@@ -150,4 +150,7 @@ def test_it_serves_those_who_have_a_key_and_not_without_one(image: Path) -> None
     assert run(image, "python", "manage.py", "make_key", "phone").returncode == 0
     served = run(image, "sh", "deploy/serve.sh")
     assert served.returncode == 0, served.stderr
-    assert "called: voicebot.asgi:application --host 0.0.0.0 --port 8000" in served.stdout
+    options = re.search(r"uvicorn voicebot\.asgi.* (--lifespan .*)$", text("Makefile"), re.M)
+    assert options
+    called = f"called: voicebot.asgi:application --host 0.0.0.0 --port 8000 {options[1]}\n"
+    assert called in served.stdout
