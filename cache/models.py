@@ -137,12 +137,13 @@ class CachedSpeech(models.Model):
         max_length=MAX_CHARS,
         blank=True,
         default="",
+        db_index=True,
         help_text=_("Who alone hears it again. Empty: whoever asks without a key."),
     )
     text = models.TextField(_("text"))
-    language = models.CharField(_("language"), max_length=16)
-    voice = models.CharField(_("voice"), max_length=100)
-    engine = models.CharField(_("engine"), max_length=100)
+    language = models.CharField(_("language"), max_length=16, db_index=True)
+    voice = models.CharField(_("voice"), max_length=100, db_index=True)
+    engine = models.CharField(_("engine"), max_length=100, db_index=True)
     identity = models.JSONField(_("identity"), help_text=_("What decides how the engine sounds."))
     speed = models.FloatField(_("speed"))
     duration = models.FloatField(_("duration"), help_text=_("In seconds."))
@@ -171,6 +172,8 @@ class CachedSpeech(models.Model):
             models.Index(
                 fields=["last_used_at", "pinned", "size_bytes"], name="cache_order_of_use"
             ),
+            # The same of all that the admin adds up.
+            models.Index(fields=["size_bytes", "duration", "hits"], name="cache_totals"),
         ]
         permissions = [("listen_cachedspeech", "Can listen to cached speech")]
 

@@ -102,7 +102,7 @@ def _period(request: HttpRequest) -> int:
 def _tiles(whole: Figures, queue: service.Queue) -> list[Tile]:
     failed = whole.failed / whole.turns if whole.turns else None
     jobs = ngettext("%(count)d job", "%(count)d jobs", queue.jobs_running + queue.jobs_waiting)
-    at_work = ngettext("%(count)d call at work", "%(count)d calls at work", queue.at_work)
+    requests = ngettext("%(count)d request", "%(count)d requests", queue.requests)
     return [
         Tile(_("Turns"), _number(whole.turns), url=_turn_list(whole.span)),
         Tile(_("Time to first audio"), seconds(whole.median_s), _("median")),
@@ -118,7 +118,7 @@ def _tiles(whole: Figures, queue: service.Queue) -> list[Tile]:
         Tile(
             _("Waiting now"),
             _number(queue.waiting),
-            f"{at_work % {'count': queue.at_work}} · "
+            f"{requests % {'count': queue.requests}} · "
             + jobs % {"count": queue.jobs_running + queue.jobs_waiting},
             alarming=queue.waiting > 0,
         ),

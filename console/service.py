@@ -23,6 +23,7 @@ from cache.models import CachedSpeech
 from history.models import Turn
 from jobs import files as jobs
 from jobs.models import Job, Status
+from pipeline.admission import admission
 from pipeline.base import Engine
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
@@ -90,8 +91,8 @@ def _gauge(name: str, role: str, engine: Engine) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    at_work: int  # calls of engines
-    waiting: int  # calls of engines, for a slot
+    requests: int  # that are let in and not answered
+    waiting: int  # for the processors, or for a slot of an engine
     jobs_running: int
     jobs_waiting: int
 
@@ -100,8 +101,8 @@ def queue(all_told: Sequence[Told]) -> Queue:
     counted = Job.objects.unfinished().order_by().values_list("status").annotate(Count("pk"))
     jobs_now = dict(counted)
     return Queue(
-        at_work=sum(one.at_work for one in all_told),
-        waiting=sum(one.waiting for one in all_told),
+        requests=len(admission),
+        waiting=admission.waiting + sum(one.waiting for one in all_told),
         jobs_running=jobs_now.get(Status.RUNNING, 0),
         jobs_waiting=jobs_now.get(Status.WAITING, 0),
     )

@@ -1,16 +1,17 @@
-"""The admin's site: Django's, with a dashboard."""
+"""The admin's site: Django's, with a dashboard, and for lists of any length."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
 from console import dashboard
+from console.paging import LongLists
 
 
 class Console(AdminSite):
@@ -21,6 +22,11 @@ class Console(AdminSite):
     ) -> TemplateResponse:
         told = dashboard.glance() if request.user.has_perm(dashboard.PERMISSION) else {}
         return super().index(request, {**told, **(extra_context or {})})
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        own = admin_class or ModelAdmin
+        quick = type(own.__name__, (LongLists, own), {"__module__": own.__module__})
+        super().register(model_or_iterable, quick, **options)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         view = self.admin_view(self.dashboard)

@@ -163,7 +163,7 @@ class Turn(models.Model):
     replayed_from = models.CharField(
         _("from stage"), max_length=3, blank=True, choices=[(stage, stage) for stage in STAGES]
     )
-    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True)
+    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True, db_index=True)
     request_id = models.CharField(_("request"), max_length=64, db_index=True)
     created_at = models.DateTimeField(_("time"), default=timezone.now)
     said_at = models.DateTimeField(
@@ -238,7 +238,7 @@ class Turn(models.Model):
                 name="history_replays",
             ),
             models.Index(fields=["utterance_bytes", "speech_bytes"], name="history_kept_sounds"),
-            models.Index(fields=["-created_at"], name="history_latest"),
+            models.Index(fields=["-created_at", "-id"], name="history_latest"),
         ]
         permissions = [("listen_turn", _("Can listen to utterances and speech"))]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs.models import Job, Status
+from jobs.models import Job, JobQuerySet, Status
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Job]  # generic in the stubs alone
@@ -51,8 +50,11 @@ class JobAdmin(_ModelAdmin):
         return job.expires_at
 
     @admin.action(description=gettext_lazy("Cancel"), permissions=["delete"])
-    def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
-        count = Job.objects.filter(pk__in=jobs.values("pk")).finish(Status.CANCELLED)
+    def cancel(self, request: HttpRequest, jobs: JobQuerySet) -> None:
+        stopped = list(jobs.unfinished().values_list("pk", flat=True))
+        count = Job.objects.filter(pk__in=stopped).finish(Status.CANCELLED)
+        for job in Job.objects.filter(pk__in=stopped, status=Status.CANCELLED):
+            self.log_change(request, job, _("Cancelled."))
         text = ngettext("%(count)d job is cancelled.", "%(count)d jobs are cancelled.", count)
         self.message_user(request, text % {"count": count})
 

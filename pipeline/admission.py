@@ -113,6 +113,12 @@ class Admission:
         """Requests that are let in and not answered."""
         return len(self._places)
 
+    @property
+    def waiting(self) -> int:
+        """Of those, how many wait for the processors."""
+        with self._changed:
+            return sum(place.waiting for place in self._places)
+
     def reset(self) -> None:
         """Forget what was learned, as when engines change under tests."""
         self.pace = Pace()
