@@ -17,7 +17,7 @@ from pipeline.base import Deadline
 from pipeline.tts import phonemes
 from pipeline.tts.base import TextToSpeech, Voice
 from pipeline.tts.halves import Halves
-from pipeline.tts.windows import decoded, windows
+from pipeline.tts.windows import decoded, span, windows
 from pipeline.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -101,36 +101,42 @@ class Kokoro(Weighted, TextToSpeech):
         self._synthesize("Oui.", voice, 1.0, Deadline(self._timeout_s))
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
-        spoken = self._phonemes(sentence, voice)
-        samples, sample_rate = self._kokoro.create(spoken, voice.id, speed=speed, is_phonemes=True)
-        return Audio(samples, sample_rate)
+        [(audio, _last)] = self._made(sentence, voice, speed, in_pieces=False)
+        return audio
 
     def _synthesize_pieces(
         self, sentence: str, voice: Voice, speed: float, deadline: Deadline
     ) -> Iterator[tuple[Audio, bool]]:
+        for piece in self._made(sentence, voice, speed, in_pieces=True):
+            yield piece
+            deadline.check()
+
+    def _made(
+        self, sentence: str, voice: Voice, speed: float, *, in_pieces: bool
+    ) -> Iterator[tuple[Audio, bool]]:
         from kokoro_onnx.config import MAX_PHONEME_LENGTH, SAMPLE_RATE
 
         spoken = self._phonemes(sentence, voice)
-        if len(spoken) > MAX_PHONEME_LENGTH:  # the graph is run more than once
-            yield self._synthesize(sentence, voice, speed, deadline), True
+        said = None
+        if len(spoken) <= MAX_PHONEME_LENGTH:
+            tokens = self._kokoro.tokenizer.tokenize(spoken)
+            styles = self._kokoro.get_voice_style(voice.id)
+            manner = self._halves.encode(
+                {
+                    "tokens": np.array([[0, *tokens, 0]], np.int64),
+                    "style": styles[min(len(tokens), len(styles)) - 1],
+                    "speed": np.array([speed], np.float32),
+                }
+            )
+            said = span(manner.energy)
+        if said is None:  # too long for once, or not between silence
+            samples, _rate = self._kokoro.create(spoken, voice.id, speed=speed, is_phonemes=True)
+            yield Audio(samples, SAMPLE_RATE), True
             return
-        tokens = self._kokoro.tokenizer.tokenize(spoken)
-        styles = self._kokoro.get_voice_style(voice.id)
-        manner = self._halves.encode(
-            {
-                "tokens": np.array([[0, *tokens, 0]], np.int64),
-                "style": styles[min(len(tokens), len(styles)) - 1],
-                "speed": np.array([speed], np.float32),
-            }
-        )
-        found = windows(manner.energy)
-        if not found:
-            yield self._synthesize(sentence, voice, speed, deadline), True
-            return
+        found = windows(said, manner.energy) if in_pieces else (said,)
         pieces = decoded(found, FRAME, lambda frames: self._halves.decode(manner.of(frames)))
         for number, samples in enumerate(pieces, 1):
             yield Audio(samples, SAMPLE_RATE), number == len(found)
-            deadline.check()
 
     def _phonemes(self, sentence: str, voice: Voice) -> str:
         _language, variety = LANGUAGES[voice.id[0]]

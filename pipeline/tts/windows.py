@@ -38,17 +38,20 @@ class Window:
     end: int  # behind its last frame
 
 
-def windows(energy: NDArray[np.float32]) -> Sequence[Window]:
-    """Of a sentence whose frames have this ``energy``; none where it is not spoken between silence.
-
-    The silence before and behind it is left out.
-    """
+def span(energy: NDArray[np.float32]) -> Window | None:
+    """Where a sentence is spoken whose frames have this ``energy``; None: not between silence."""
     spoken = np.flatnonzero(energy > QUIET)
     if spoken.size == 0:
-        return ()
+        return None
     start, end = int(spoken[0]) - 2, int(spoken[-1]) + 1  # consonants are low
     if start < SILENCE or len(energy) - end < SILENCE:
-        return ()
+        return None
+    return Window(start, end)
+
+
+def windows(said: Window, energy: NDArray[np.float32]) -> Sequence[Window]:
+    """Those that what is ``said`` is made in."""
+    start, end = said.start, said.end
     found, length = [], FIRST
     while end - start >= length + SEARCHED + LEAST:
         around = start + length - SEARCHED
