@@ -38,9 +38,18 @@ TURNS = 100
 class NewConversation(serializers.Serializer[None]):
     """What a conversation may be given; its turns may ask for another language or voice."""
 
-    title = serializers.CharField(allow_blank=True, default="", max_length=TITLE_CHARS)
-    language = serializers.CharField(allow_blank=True, default="")
-    voice = serializers.CharField(allow_blank=True, default="")
+    title = serializers.CharField(
+        allow_blank=True,
+        default="",
+        max_length=TITLE_CHARS,
+        help_text="Without one, the first question becomes it.",
+    )
+    language = serializers.CharField(
+        allow_blank=True, default="", help_text="Of turns that name none: `fr`, `en`, …, or `auto`."
+    )
+    voice = serializers.CharField(
+        allow_blank=True, default="", help_text="Of turns that name none: an id of a voice."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """:raises UnknownVoice, UnsupportedLanguage: nobody could answer in it."""
@@ -54,13 +63,21 @@ class NewConversation(serializers.Serializer[None]):
 class Again(serializers.Serializer[None]):
     """From which stage a turn is tried again, and what is wished otherwise this time."""
 
-    voice = serializers.CharField(default=None, allow_null=True)
-    speed = serializers.FloatField(required=False, min_value=MIN_SPEED, max_value=MAX_SPEED)
+    voice = serializers.CharField(
+        default=None, allow_null=True, help_text="Another voice than the first time."
+    )
+    speed = serializers.FloatField(
+        required=False,
+        min_value=MIN_SPEED,
+        max_value=MAX_SPEED,
+        help_text="Another pace than the first time.",
+    )
     cache = Wishes().fields["cache"]
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         stage = serializers.ChoiceField(
             choices=STAGES,
+            help_text="The stage; those before it are taken as they were.",
             error_messages={
                 "required": _("Say “from” which stage: “stt”, “llm” or “tts”."),
                 "invalid_choice": _("“from” is “stt”, “llm” or “tts”."),

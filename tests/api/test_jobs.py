@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 import srt
 import webvtt
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from access.models import ApiKey
@@ -32,6 +36,7 @@ from pipeline.stt.base import Transcript, Wanted
 from pipeline.stt.pieces import LONGEST_S
 from tests.api.conftest import tone
 from tests.api.http import send
+from tests.unit.test_history_retention import SECRET, traces
 
 # Files go when their rows are committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -272,7 +277,7 @@ def gated(settings: Settings, transactional_db: None) -> Iterator[Gated]:
     worker.leaving.set()
     for _piece in range(10):
         engine.go_on.release()
-    worker.join()
+    worker.close()  # the next begins another thread
     worker.leaving.clear()
 
 
@@ -389,12 +394,61 @@ def test_jobs_expire(post: Post, client: Client, settings: Settings, long: bytes
     assert not Segment.objects.exists()
 
 
-def test_recordings_of_no_job_are_found(long: bytes) -> None:
-    import os
+def test_what_expires_is_gone_from_the_disk_too(
+    post: Post, settings: Settings, stt: fake.Fake, data_dir: Path
+) -> None:
+    stt.script.enqueue(SECRET)
+    post(tone(3.0))
+    given_up = Job.objects.create(created_at=timezone.now() - timedelta(days=8))
+    for kind in files.KINDS:
+        with files.writing(given_up.pk, kind, size_bytes=3) as file:
+            file.write(b"abc")
+    settings.VOICEBOT_KEEP_JOBS_DAYS = 0
+    call_command("expire_history", "--dry-run")
+    assert (Job.objects.count(), len(list(files.stored()))) == (2, 2)
+    call_command("expire_history")
+    assert not Job.objects.exists()
+    assert list(files.stored()) == []
+    assert traces(data_dir, SECRET) == []
 
+
+def test_recordings_of_no_job_are_found(long: bytes) -> None:
     lost, kept = uuid.uuid4(), Job.objects.create()
     for job in (lost, kept.pk):
         with files.writing(job, "upload", size_bytes=3) as file:
             file.write(b"abc")
         os.utime(files.path(job, "upload"), (0, 0))
     assert retention.orphans() == [files.path(lost, "upload")]
+
+
+# --- in the admin ----------------------------------------------------------------------------
+
+
+def test_the_admin_tells_how_far_jobs_are_and_nothing_that_was_heard(
+    post: Post, admin_client: Client, stt: fake.Fake
+) -> None:
+    stt.script.enqueue(SECRET)
+    job = told(post(tone(3.0)))["id"]
+    page = admin_client.get("/admin/jobs/job/", headers={"Accept-Language": "en"}).text
+    assert job[:8] in page
+    assert "3 of 3 s" in page
+    one = admin_client.get(f"/admin/jobs/job/{job}/change/")
+    assert one.status_code == 200
+    assert SECRET not in page + one.text
+    assert admin_client.get("/admin/jobs/job/add/").status_code == 403
+
+
+@pytest.mark.parametrize("action", ["cancel", "delete_selected"])
+def test_the_admin_ends_jobs(
+    gated: Gated, post: Post, admin_client: Client, long: bytes, action: str
+) -> None:
+    job = told(post(long))["id"]
+    assert gated.begun.acquire(timeout=20)
+    form = {"action": action, "_selected_action": [job], "post": "yes"}
+    assert admin_client.post("/admin/jobs/job/", form).status_code == 302
+    gated.go_on.release()
+    worker.join()
+    assert len(gated.heard) == 1
+    assert list(files.stored()) == []
+    left = list(Job.objects.values_list("status", flat=True))
+    assert left == ([Status.CANCELLED] if action == "cancel" else [])

@@ -60,6 +60,10 @@ class Server:
             urllib.request.Request(self.url + path, body, {"Content-Type": content_type})
         )
 
+    def delete(self, path: str) -> Answer:
+        url = path if path.startswith("http") else self.url + path
+        return self._send(urllib.request.Request(url, method="DELETE"))
+
     def question(
         self, recording: bytes, *, accept: str = "*/*", **fields: str
     ) -> urllib.request.Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F
-from django.utils import translation
+from django.utils import timezone, translation
 from pytest_django import Settings
 
 from cache.models import CachedSpeech
@@ -20,6 +21,7 @@ from files import atomic
 from history import files, retention
 from history.models import Conversation, Sentence, Turn
 from history.retention import Gone
+from jobs.models import Job, Status
 from tests.unit.cached import make_old
 from tests.unit.remembered import converse, days_ago
 from voicebot import housekeeping
@@ -282,6 +284,8 @@ def expire_history(*options: str) -> dict[str, str]:
 def test_a_dry_run_tells_the_same_and_removes_nothing(litter: list[Path]) -> None:
     with days_ago(9):
         converse(new())
+    long_ago = timezone.now() - timedelta(days=9)
+    Job.objects.create(status=Status.DONE, finished_at=long_ago)
     before = list(Turn.objects.order_by("pk").values()), sounds(), spoken()
     told = expire_history("--dry-run")
     assert told.pop("This was a dry run") == "nothing was removed."
@@ -291,9 +295,11 @@ def test_a_dry_run_tells_the_same_and_removes_nothing(litter: list[Path]) -> Non
         "Turns whose texts are removed": "1",
         "Conversations removed": "1",
         "Turns removed": "1",
+        "Jobs removed": "1",
         "Files that belong to nothing, removed": "3",
     }
     assert (list(Turn.objects.order_by("pk").values()), sounds(), spoken()) == before
+    assert Job.objects.count() == 1
     assert all(file.exists() for file in litter)
     assert expire_history() == told
     assert not any(file.exists() for file in litter)
