@@ -1,8 +1,10 @@
-"""Pictures of the page, for the documentation.
+"""Pictures of the page and of the admin, for the documentation.
 
 ``make screenshots`` serves as users do, opens the page in Chromium, talks to it and writes
-``docs/pictures/*.png``. What listens and speaks is real; the replies are written in advance, as
-those of the small default model are not worth a picture.
+``docs/pictures/*.png``; ``python -m bench.screenshots admin`` those of the admin alone.
+
+What listens and speaks is real; the replies are written in advance, as those of the small default
+model are not worth a picture.
 """
 
 from __future__ import annotations
@@ -18,16 +20,18 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.request import Request, urlopen
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from bench import admin_pictures
 from bench.setup import WEIGHTS
 from pipeline.audio import Audio, to_wav
 from pipeline.engines import engines
 from tests.browser.conftest import chromium
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import Server, serving
 
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 COLOURS: Final = 256  # a picture with more is five times as large, and looks the same
@@ -146,10 +150,21 @@ def launch(playwright: Playwright, microphone: Path, fonts: Path) -> Browser:
         env={**os.environ, "FONTCONFIG_FILE": str(fonts)},
         args=[
             "--no-sandbox",
+            "--disable-dev-shm-usage",
             "--use-fake-device-for-media-stream",
             f"--use-file-for-fake-audio-capture={microphone}",
         ],
     )
+
+
+def converse(server: Server, *questions: Path) -> None:
+    """In a conversation, whose turns are kept with their texts."""
+    begin = Request(f"{server.url}/api/conversations/", b"", method="POST")
+    with urlopen(begin) as response:
+        conversation = json.load(response)["id"]
+    for question in questions:
+        answer = server.ask(question.read_bytes(), conversation=conversation)
+        assert answer.status == 200, answer
 
 
 def main() -> None:
@@ -167,7 +182,11 @@ def main() -> None:
         }
         with serving(environment, place / "server.log") as server, sync_playwright() as p:
             browser = launch(p, second, place / "fonts.conf")
-            Studio(browser, server.url, first).take_all()
+            if "admin" not in sys.argv[1:]:
+                Studio(browser, server.url, first).take_all()
+            admin_pictures.make_rows(environment)
+            converse(server, first, second)
+            admin_pictures.take_all(browser, server.url, shoot)
             browser.close()
 
 

@@ -6,62 +6,108 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import ConsoleMessage
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from tests.browser.conftest import Launcher
+from tests.browser.conftest import Launcher, assert_accessible
+from tests.browser.test_accessibility import DESKTOP, PHONE
 from tests.conftest import ROOT
-from tests.e2e.conftest import serving
+from tests.e2e.conftest import Server, serving
 from tests.e2e.test_stream import QUESTION
 
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that was asked a question, with an operator."""
+    place = tmp_path_factory.mktemp("admin")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("VOICEBOT_", "DJANGO_"))}
     fakes = {
         f"VOICEBOT_{role.upper()}_BACKEND": f"pipeline.{role}.fake.Fake"
         for role in ("stt", "llm", "tts")
     }
-    ours = {"VOICEBOT_DATA_DIR": str(tmp_path / "var"), "VOICEBOT_ENV_FILE": os.devnull}
+    ours = {"VOICEBOT_DATA_DIR": str(place / "var"), "VOICEBOT_ENV_FILE": os.devnull}
     django = {"DJANGO_SETTINGS_MODULE": "voicebot.settings", "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
-    return kept | fakes | ours | django
-
-
-def test_no_page_of_the_admin_is_against_its_policy(
-    variables: dict[str, str], tmp_path: Path, launch: Launcher, murmur: Path
-) -> None:
-    refused: list[str] = []
-
-    def note(line: ConsoleMessage) -> None:
-        if "Content Security Policy" in line.text:
-            refused.append(line.text)
-
-    with serving(variables, tmp_path / "server.log") as server:
+    variables = kept | fakes | ours | django
+    with serving(variables, place / "server.log") as running:
         words = ("createsuperuser", "--noinput", "--username", "root", "--email", "a@b.example")
         command = [sys.executable, "manage.py", *words]
         subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
-        assert server.ask(QUESTION).status == 200
-        with launch(murmur).new_context(locale="en-GB") as context:
-            page = context.new_page()
-            page.on("console", note)
-            page.on("pageerror", lambda error: refused.append(str(error)))
-            page.goto(f"{server.url}/admin/")
-            page.fill("#id_username", "root")
-            page.fill("#id_password", PASSWORD)
-            page.click("input[type=submit]")
-            lists = page.locator("#content-main th a").evaluate_all("all => all.map(a => a.href)")
-            assert len(lists) >= 5
-            for url in lists:
-                page.goto(url)
-                first = page.locator("#result_list tbody th a").first
-                if first.count():
-                    first.click()
-            page.goto(f"{server.url}/admin/access/apikey/add/")
-            page.fill("#id_name", "phone")
-            page.click("input[name=_save]")
-            assert re.match(r"vb_", page.locator("input.vTextField").input_value())
-    assert refused == []
+        assert running.ask(QUESTION).status == 200
+        yield running
+
+
+@pytest.fixture
+def refused() -> Iterator[list[str]]:
+    """What a page did against its policy, and where its scripts failed: nothing, in the end."""
+    faults: list[str] = []
+    yield faults
+    assert faults == []
+
+
+def entered(context: BrowserContext, server: Server, refused: list[str]) -> Page:
+    def note(line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text or "404" in line.text:
+            refused.append(line.text)
+
+    page = context.new_page()
+    page.on("console", note)
+    page.on("pageerror", lambda error: refused.append(str(error)))
+    page.goto(f"{server.url}/admin/")
+    page.fill("#id_username", "root")
+    page.fill("#id_password", PASSWORD)
+    page.click("input[type=submit]")
+    return page
+
+
+def test_no_page_of_the_admin_is_against_its_policy(
+    server: Server, launch: Launcher, murmur: Path, refused: list[str]
+) -> None:
+    with launch(murmur).new_context(locale="en-GB") as context:
+        page = entered(context, server, refused)
+        lists = page.locator("#content-main th a").evaluate_all("all => all.map(a => a.href)")
+        assert len(lists) >= 5
+        for url in lists:
+            page.goto(url)
+            first = page.locator("#result_list tbody th a").first
+            if first.count():
+                first.click()
+        page.goto(f"{server.url}/admin/access/apikey/add/")
+        page.fill("#id_name", "phone")
+        page.click("input[name=_save]")
+        assert re.match(r"vb_", page.locator("input.vTextField").input_value())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_dashboard_is_for_everybody(
+    server: Server,
+    launch: Launcher,
+    murmur: Path,
+    refused: list[str],
+    scheme: str,
+    screen: Mapping[str, Any],
+) -> None:
+    """No grave fault, nothing to scroll sideways for."""
+    wishes: dict[str, Any] = {"locale": "fr-FR", "color_scheme": scheme, **screen}
+    with launch(murmur).new_context(**wishes) as context:
+        page = entered(context, server, refused)
+        expect(page.get_by_role("heading", name="Les dernières 24 heures")).to_be_visible()
+        page.get_by_role("link", name="Tout le tableau de bord").click()
+        page.get_by_role("link", name="7 jours").click()
+        expect(page.get_by_role("link", name="7 jours")).to_have_attribute("aria-current", "page")
+        expect(page.locator("svg.chart")).to_have_count(3)
+        expect(page.locator("svg.chart").first).to_have_attribute(
+            "aria-label", "1 tour, 0 en échec"
+        )
+        page.locator("details.panel summary").click()
+        assert_accessible(page)
+        across = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(across) == 0
+        page.locator("details.panel a").first.click()
+        expect(page.locator("#result_list tbody tr")).to_have_count(1)

@@ -12,12 +12,14 @@ from django.test import Client
 from django.utils import timezone, translation
 from pytest_django import Settings
 
+from cache.models import CachedSpeech
 from console import charts, service
 from console.charts import Series
-from history.models import Turn
+from history.models import Conversation, Turn
 from jobs.models import Job, Status
 from pipeline import metrics
 from pipeline.engines import engines
+from tests.unit.remembered import converse
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
@@ -222,6 +224,32 @@ def test_it_speaks_french(operator: Client) -> None:
 def test_its_icon_is_ours(operator: Client) -> None:
     for url in ("/admin/", "/admin/history/turn/", URL, "/admin/password_change/"):
         assert 'rel="icon" href="/static/web/icon.svg"' in page(operator.get(url))
+
+
+# --- what speech was the answer to ---------------------------------------------------------------
+
+
+def test_speech_tells_what_it_was_the_answer_to(operator: Client) -> None:
+    said = converse(Conversation.objects.create(), "Quelle heure est-il ?", "Il est midi.")
+    converse(Conversation.objects.create(), "Qui est là ?", "C'est moi.")
+    speech = CachedSpeech.objects.get(text__contains="midi")
+    url = f"/admin/cache/cachedspeech/{speech.pk}/change/"
+    html = page(operator.get(url))
+    assert "Quelle heure est-il ?" in html
+    assert f"/admin/history/turn/{said.pk}/change/" in html
+    assert "Qui est là ?" not in html
+
+
+def test_what_was_asked_is_not_told_to_whoever_may_not_read_it(client: Client) -> None:
+    converse(Conversation.objects.create(), "Quelle heure est-il ?", "Il est midi.")
+    speech = CachedSpeech.objects.get()
+    one_who(client, "view_cachedspeech")
+    html = page(client.get(f"/admin/cache/cachedspeech/{speech.pk}/change/"))
+    assert "Quelle heure" not in html
+    one_who_sees = User.objects.get(username="somebody")
+    one_who_sees.user_permissions.add(Permission.objects.get(codename="view_turn"))
+    html = page(client.get(f"/admin/cache/cachedspeech/{speech.pk}/change/"))
+    assert "Quelle heure" in html
 
 
 # --- charts --------------------------------------------------------------------------------------
