@@ -58,7 +58,7 @@ ENGINES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "embedded": {"VOICEBOT_PROFILE": "embedded"},
 }
-PATIENT: Final = {"VOICEBOT_MAX_WAIT_S": "3600"}
+PATIENT: Final = {"VOICEBOT_MAX_WAIT_S": "3600", "VOICEBOT_MAX_TURN_S": "7200"}
 CLIENTS: Final = (1, 2, 3, 4)
 HEALTH_EVERY_S: Final = 0.1
 AGAIN: Final = 10
