@@ -18,7 +18,7 @@ from cache import files
 from cache.keys import normalised, speech_key
 from cache.models import CachedSpeech
 from cache.pronunciation import pronounced
-from pipeline import tenants
+from pipeline import deadline, tenants
 from pipeline.audio import Audio, from_wav, to_wav
 from pipeline.base import Deadline
 from pipeline.engines import engines
@@ -142,12 +142,16 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     def _alone(self, key: str) -> Iterator[None]:
         """Keep others from making the same speech; where files cannot be locked, let them."""
         with ExitStack() as stack:
-            try:
-                stack.enter_context(files.lock(key, self._wait_s))
-            except TimeoutError as exc:  # an OSError as well, hence first
-                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
-            except OSError as exc:
-                logger.warning("The speech cache cannot be locked: %s", exc)
+            for moment_s in deadline.moments(self._wait_s):
+                try:
+                    stack.enter_context(files.lock(key, moment_s))
+                except TimeoutError:  # an OSError as well, hence first
+                    continue
+                except OSError as exc:
+                    logger.warning("The speech cache cannot be locked: %s", exc)
+                break
+            else:
+                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
             yield
 
     def _make(

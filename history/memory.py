@@ -14,6 +14,7 @@ from django.db.models import F
 from history import files
 from history.errors import ConversationBusy, ConversationNotFound
 from history.models import Conversation
+from pipeline import deadline
 from pipeline.llm.base import Message
 
 logger = logging.getLogger(__name__)
@@ -36,12 +37,16 @@ def taking(conversation: Conversation) -> Iterator[int | None]:
     :raises ConversationNotFound: it was deleted while this turn waited.
     """
     with ExitStack() as alone:
-        try:
-            alone.enter_context(files.lock(conversation.pk.hex, WAIT_S))
-        except TimeoutError as exc:  # an OSError as well, hence first
-            raise ConversationBusy(retry_after_s=ceil(WAIT_S)) from exc
-        except OSError as exc:
-            logger.warning("A conversation cannot be locked: %s", exc)
+        for moment_s in deadline.moments(WAIT_S):
+            try:
+                alone.enter_context(files.lock(conversation.pk.hex, moment_s))
+            except TimeoutError:  # an OSError as well, hence first
+                continue
+            except OSError as exc:
+                logger.warning("A conversation cannot be locked: %s", exc)
+            break
+        else:
+            raise ConversationBusy(retry_after_s=ceil(WAIT_S))
         try:
             taken: int | None = number(conversation)
         except OperationalError as exc:

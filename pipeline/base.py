@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import ceil
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from django.utils.translation import gettext as _
 
@@ -30,9 +30,6 @@ logger = logging.getLogger(__name__)
 
 CacheState = Literal["hit", "miss", "off"]
 """Whether a result was kept from before, was made and is kept now, or is not kept at all."""
-
-LOOK_S: Final = 0.5
-"""How soon a call that waits for a slot notices that nobody waits for it any more."""
 
 
 class Engine(ABC):
@@ -192,11 +189,10 @@ class Engine(ABC):
         """:raises EngineBusy: every slot stays taken.
         :raises EngineTimeout, ClientGone: the work is of no use any more.
         """
-        patience = Deadline(self._wait_s)
-        while not self._free.acquire(timeout=min(LOOK_S, patience.remaining_s)):
-            deadline.check()
-            if not patience.remaining_s:
-                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
+        for moment_s in deadline.moments(self._wait_s):
+            if self._free.acquire(timeout=moment_s):
+                return
+        raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
 
     @contextmanager
     def _foreign_errors(self) -> Iterator[None]:

@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import Final
 
 from django.utils.translation import gettext as _
 
 from pipeline.errors import ClientGone, EngineTimeout
+
+LOOK_S: Final = 0.5
+"""How soon whoever waits for something notices that nobody waits for it any more."""
 
 
 class Deadline:
@@ -102,6 +106,20 @@ def waited_for() -> AbstractContextManager[Deadline]:
     """What is done meanwhile is waited for until somebody leaves. It is part of nothing else: a
     server may begin a request in the context of another one, whose connection it came by."""
     return _having(Deadline(math.inf))
+
+
+def moments(timeout_s: float) -> Iterator[float]:
+    """Seconds to wait for something, a moment at a time, until there are no more of ``timeout_s``;
+    one at least.
+
+    :raises EngineTimeout, ClientGone: what is being done is of no use any more.
+    """
+    patience = Deadline(timeout_s)
+    while True:
+        check()
+        yield min(LOOK_S, patience.remaining_s)
+        if not patience.remaining_s:
+            return
 
 
 @contextmanager

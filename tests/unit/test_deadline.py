@@ -71,3 +71,17 @@ def test_work_is_interrupted_by_who_leaves() -> None:
             assert stopped == ["during", "begun too late"]
         request.leave()
     assert stopped == ["during", "begun too late"]
+
+
+def test_waiting_a_moment_at_a_time() -> None:
+    assert list(deadline.moments(0)) == [0]
+    moments = deadline.moments(60)
+    assert next(moments) == deadline.LOOK_S
+    with deadline.waited_for() as request:
+        next(moments)
+        request.leave()
+        with pytest.raises(ClientGone):
+            next(moments)
+    moments = deadline.moments(60)
+    with deadline.within(0), pytest.raises(EngineTimeout):
+        next(moments)
