@@ -197,8 +197,7 @@ class Admission:
 
     def _has_turn(self, place: Place) -> bool:
         """Who was let in earlier and does not ask for the processors yet is not waited for."""
-        here = [lane for lane in place.lanes.values() if lane.name == HERE]
-        at_once = here[0].at_once if here else 1
+        at_once = next((lane.at_once for lane in place.lanes.values() if lane.name == HERE), 1)
         before = self._places[: self._places.index(place)]
         return (
             not any(other.waiting for other in before)

@@ -175,7 +175,7 @@ def test_fast_engines_may_be_waited_for_a_moment(admission: Admission) -> None:
         admission.pace.heard(5.0, 0.001)
         admission.pace.wrote(10, 50, 0.001)
         admission.pace.spoke(50, 0.001)
-    assert admission.longest_s == module.LEAST_S
+    assert admission.longest_s == 0.1
 
 
 def test_slots_of_engines_here(admission: Admission) -> None:
@@ -221,6 +221,17 @@ def test_slots_elsewhere(admission: Admission) -> None:
     assert wait_s(admission, many) == 0
     begun(admission, many)
     assert wait_s(admission, many) == pytest.approx(1)
+
+
+def test_the_slot_that_is_free_first_is_taken(admission: Admission, settings: Settings) -> None:
+    settings.VOICEBOT_MAX_WAIT_S = 60
+    two = engines(tts=2)
+    for chars in (250, 50, 150):  # a second for 50
+        entered(admission, two, "tts", chars=chars)
+    # One has the first, the other those that follow.
+    assert wait_s(admission, two, "tts") == pytest.approx(4)
+    entered(admission, two, "tts", chars=50)
+    assert wait_s(admission, two, "tts") == pytest.approx(5)
 
 
 def test_what_is_elsewhere_is_not_in_the_way_of_what_is_here(
