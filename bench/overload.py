@@ -23,6 +23,7 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -186,6 +187,11 @@ async def asking_again(client: Client) -> Figures:
     return {"refused": refused, "then_let_in": let_in}
 
 
+def _told(what: str, figures: Any) -> Any:
+    print(f"{what}: {figures}", file=sys.stderr, flush=True)
+    return figures
+
+
 def _times(answers: list[Answer]) -> dict[str, float]:
     times_s = [answer.took_s for answer in answers]
     if len(times_s) < 2:
@@ -229,20 +235,21 @@ def measured(name: str, seconds: float, seed: int) -> Figures:
         data = Path(folder)
         (data / "weights").symlink_to(bench.setup.WEIGHTS)
         with serving(data, **options, **PATIENT) as service:
-            figures["alone"] = using(service, partial(alone, turns=20))
+            figures["alone"] = _told("alone", using(service, partial(alone, turns=20)))
             rates = {
                 str(clients): using(service, partial(together, clients=clients, seconds=seconds))
                 for clients in CLIENTS
             }
-        peak = max(rates.values())
+        peak = max(_told("peak", rates).values())
         figures["peak"] = {"per_s": peak, "clients_per_s": rates}
         with serving(data, **options) as service:
             using(service, partial(alone, turns=3))
             for times in (2, 10):
                 load = partial(offered, rate=times * peak, seconds=seconds)
-                figures[f"{times}x"] = using(service, load)
+                figures[f"{times}x"] = _told(f"{times}x", using(service, load))
                 with always_uploading(service):
-                    figures[f"{times}x_among_uploads"] = using(service, load)
+                    among = f"{times}x_among_uploads"
+                    figures[among] = _told(among, using(service, load))
             figures["asking_again"] = using(service, asking_again)
     for load in (figures[key] for key in figures if "x" in key):
         load["p95_over_alone"] = load["accepted"]["p95_s"] / figures["alone"]["p95_s"]
