@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,7 @@ def cluster() -> Iterator[Cluster]:
     try:
         yield running
     finally:
+        logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # handles miss the cluster
         ray.shutdown()
         running.shutdown()
 
