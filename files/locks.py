@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +48,12 @@ def held(path: Path, timeout_s: float) -> Iterator[None]:
 def among_machines(name: str, timeout_s: float) -> AbstractContextManager[None]:
     """As ``held``, where machines share a PostgreSQL; nothing where there is one machine."""
     return _session().held(name, timeout_s) if connection.vendor == "postgresql" else nullcontext()
+
+
+def forget(path: Path) -> None:
+    """What had the name of ``path`` is gone: its lock need not stay on the disk."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 @cache

@@ -88,4 +88,12 @@ def lock(name: str, timeout_s: float) -> AbstractContextManager[None]:
 
     :raises TimeoutError: on entering.
     """
-    return locks.held(root() / ".locks" / f"{name}.lock", timeout_s)
+    return locks.held(_lock(name), timeout_s)
+
+
+def forget_lock(name: str) -> None:
+    locks.forget(_lock(name))
+
+
+def _lock(name: str) -> Path:
+    return root() / ".locks" / f"{name}.lock"

@@ -271,6 +271,12 @@ class Sentence(models.Model):
         return f"{self.turn_id} {self.place}"
 
 
+@receiver(post_delete, sender=Conversation)
+def _forget_lock(instance: Conversation, using: str, **_kwargs: Any) -> None:
+    name = instance.pk.hex
+    transaction.on_commit(lambda: files.forget_lock(name), using=using)
+
+
 @receiver(post_delete, sender=Turn)
 def _delete_files(instance: Turn, using: str, **_kwargs: Any) -> None:
     kinds: list[files.Kind] = []

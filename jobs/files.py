@@ -135,4 +135,12 @@ def lock(job: uuid.UUID) -> AbstractContextManager[None]:
 
     :raises TimeoutError: on entering, at once.
     """
-    return locks.held(root() / ".locks" / f"{job.hex}.lock", 0)
+    return locks.held(_lock(job), 0)
+
+
+def forget_lock(job: uuid.UUID) -> None:
+    locks.forget(_lock(job))
+
+
+def _lock(job: uuid.UUID) -> Path:
+    return root() / ".locks" / f"{job.hex}.lock"

@@ -195,4 +195,10 @@ class Segment(models.Model):
 
 @receiver(post_delete, sender=Job)
 def _delete_files(instance: Job, using: str, **_kwargs: Any) -> None:
-    transaction.on_commit(lambda: files.delete([instance.pk]), using=using)
+    pk = instance.pk  # which it has no more when an outer transaction is committed
+
+    def delete() -> None:
+        files.delete([pk])
+        files.forget_lock(pk)
+
+    transaction.on_commit(delete, using=using)

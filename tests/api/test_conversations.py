@@ -404,6 +404,7 @@ def test_deleted(begin: Any, client: Client, say: Say, settings: Settings) -> No
     assert (response.status_code, response.content) == (204, b"")
     assert {str(turn.conversation_id) for turn in Turn.objects.all()} == {other["id"]}
     assert len(list(files.stored())) == 2
+    assert {lock.stem for lock in files.root().glob(".locks/*")} <= {other["id"].replace("-", "")}
     assert client.get(answer["speech"]["url"]).status_code == 404
     for url in (conversation["url"], answer["conversation"]["turn"]):
         assert client.get(url).json()["code"] == "conversation_not_found"
