@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -72,6 +73,10 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def process(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "it has not been started"
         return self._process
@@ -127,7 +132,8 @@ class Service:
                 self.kill()
 
     def get(self, path: str, *, timeout_s: float = 30.0, **headers: str) -> Answer:
-        return self._send("GET", path, None, headers, timeout_s)
+        """``path`` may be a whole address of it."""
+        return self._send("GET", path.removeprefix(self.url), None, headers, timeout_s)
 
     def ask(
         self,
@@ -135,7 +141,7 @@ class Service:
         *,
         filename: str = "question",
         accept: str = "*/*",
-        timeout_s: float = 60.0,
+        timeout_s: float = 120.0,
         **fields: str,
     ) -> Answer:
         """``POST /api/voice/``. Raises ``OSError`` or ``HTTPException`` when there is no answer."""
@@ -143,9 +149,24 @@ class Service:
         headers = {"Content-Type": content_type, "Accept": accept, "Accept-Language": "en"}
         return self._send("POST", "/api/voice/", body, headers, timeout_s)
 
+    def question(
+        self, recording: bytes, *, accept: str = "*/*", **fields: str
+    ) -> urllib.request.Request:
+        """The same, to be opened by ``urllib``: for an answer that is read while it is made."""
+        content_type, body = form(recording, "question", fields)
+        headers = {"Content-Type": content_type, "Accept": accept, "Accept-Language": "en"}
+        return urllib.request.Request(f"{self.url}/api/voice/", body, headers)
+
+    def post(self, path: str, recording: bytes, *, timeout_s: float = 120.0) -> Answer:
+        content_type, body = form(recording, "recording", {})
+        return self._send("POST", path, body, {"Content-Type": content_type}, timeout_s)
+
     def post_json(self, path: str, body: Any, *, timeout_s: float = 60.0) -> Answer:
         headers = {"Content-Type": "application/json"}
         return self._send("POST", path, json.dumps(body).encode(), headers, timeout_s)
+
+    def send(self, method: str, path: str) -> Answer:
+        return self._send(method, path, None, {}, 30.0)
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
@@ -195,10 +216,16 @@ class Service:
 def serving(data_dir: Path, **options: str) -> Iterator[Service]:
     """A server that is ready, on a database that is; it is stopped at the end."""
     service = Service(data_dir, **options)
+    with started(service):
+        yield service
+
+
+@contextmanager
+def started(service: Service) -> Iterator[None]:
     service.manage("migrate", "--verbosity", "0")
     try:
         service.start()
-        yield service
+        yield
     finally:
         service.stop()
 

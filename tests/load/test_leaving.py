@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.torture.service import FAKES, Service, form, serving
+from bench.torture.service import FAKES, Service, serving
 from tests.uploads import UPLOADS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -20,9 +20,7 @@ MOST_S = 30
 
 
 def turn(service: Service) -> urllib.request.Request:
-    content_type, body = form(UPLOADS["wav"](), "question", {})
-    headers = {"Content-Type": content_type, "Accept": "text/event-stream"}
-    return urllib.request.Request(f"http://127.0.0.1:{service.port}/api/voice/", body, headers)
+    return service.question(UPLOADS["wav"](), accept="text/event-stream")
 
 
 def wait_until_it_leaves(service: Service) -> None:
