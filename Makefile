@@ -80,7 +80,7 @@ bench: .venv/dev  ## times of a turn and of its stages
 	$(BIN)/python -m bench.openai
 	$(BIN)/python -m bench.report
 
-torture: .venv/dev  ## hostile and slow input, sound without speech, for long
+torture: .venv/dev  ## hostile and slow input, sound without speech, faults, crashes, for long
 	$(BIN)/python -m bench.torture
 
 audit: .venv/dev  ## known weaknesses of what is installed; asks the package index

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import overload
-from bench.torture import inventing, slow, uploads
+from bench.torture import faults, inventing, kills, mixed, slow, uploads
 from bench.torture.report import Report
 
 PARTS: dict[str, Callable[[Report, Path, int], None]] = {
@@ -20,6 +20,9 @@ PARTS: dict[str, Callable[[Report, Path, int], None]] = {
     "inventing": inventing.run,
     "slow": slow.run,
     "overload": overload.run,
+    "faults": faults.run,
+    "kills": kills.run,
+    "mixed": mixed.run,
 }
 
 

@@ -23,7 +23,7 @@ from pipeline.tts import faulty as tts
 from tests.api.conftest import Ask, tone
 from voicebot.profiles import REMEMBERING
 
-TURNS = 250
+TURNS = 200
 
 RAISED = {"fails": (502, "engine_failed"), "is unavailable": (503, "engine_unavailable")}
 LATE = (504, "engine_timeout")
