@@ -151,7 +151,7 @@ def a_conversation(service: Service, lots: random.Random) -> Answer:
     begun = service.post_json("/api/conversations/", {})
     for _turn in range(3):
         service.ask(question(lots, 0.3), conversation=begun.json["id"])
-    return service.send("DELETE", f"/api/conversations/{begun.json['id']}/")
+    return service.delete(f"/api/conversations/{begun.json['id']}/")
 
 
 def a_large_upload(service: Service, lots: random.Random) -> Answer:

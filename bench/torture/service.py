@@ -165,8 +165,8 @@ class Service:
         headers = {"Content-Type": "application/json"}
         return self._send("POST", path, json.dumps(body).encode(), headers, timeout_s)
 
-    def send(self, method: str, path: str) -> Answer:
-        return self._send(method, path, None, {}, 30.0)
+    def delete(self, path: str) -> Answer:
+        return self._send("DELETE", path.removeprefix(self.url), None, {}, 30.0)
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
