@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
+from bench.torture.service import Answer
 from tests.api.conftest import tone
 from tests.cluster import s3
 from tests.conftest import ROOT
-from tests.e2e.conftest import Answer, Server, serving
+from tests.e2e.conftest import Server, serving
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
