@@ -15,9 +15,13 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import ROOT
 
+Shoot = Callable[[Page, str], None]
+"""Is given a page and the name of its picture."""
+
 NAME: Final = "accueil"
 PASSWORD: Final = "seen in a picture at most"
-SCREEN: Final[Mapping[str, Any]] = {"viewport": {"width": 1200, "height": 900}}
+TALL: Final[Mapping[str, Any]] = {"viewport": {"width": 1200, "height": 1450}}
+WIDE: Final[Mapping[str, Any]] = {"viewport": {"width": 1500, "height": 900}}
 
 MAKE: Final = """
 from bench.made import Maker
@@ -40,22 +44,25 @@ def _manage(environment: Mapping[str, str], *words: str) -> None:
     subprocess.run(command, cwd=ROOT, env=variables, check=True, stdout=subprocess.DEVNULL)
 
 
-def take_all(browser: Browser, url: str, shoot: Callable[[Page, str], None]) -> None:
-    """``shoot`` is given a page and the name of its picture."""
+def take_dashboard(browser: Browser, url: str, shoot: Shoot) -> None:
     for scheme in ("light", "dark"):
-        page = _entered(browser, url, color_scheme=scheme)
+        page = _entered(browser, url, **TALL, color_scheme=scheme)
         page.goto(f"{url}/admin/dashboard/?days=30")
         shoot(page, f"admin-dashboard-{scheme}")
+
+
+def take_what_was_said(browser: Browser, url: str, shoot: Shoot) -> None:
+    page = _entered(browser, url, **WIDE)
     page.goto(f"{url}/admin/cache/cachedspeech/")
     shoot(page, "admin-speech")
     page.goto(f"{url}/admin/history/turn/?kind=said&o=-1")
-    page.locator("#result_list tbody th a").first.click()
-    page.locator(".stages").scroll_into_view_if_needed()
+    page.locator("#result_list tbody th a").nth(2).click()  # the second question
+    page.locator(".stages").wait_for()
     shoot(page, "admin-turn")
 
 
 def _entered(browser: Browser, url: str, **wishes: Any) -> Page:
-    page = browser.new_context(locale="fr-FR", **SCREEN, **wishes).new_page()
+    page = browser.new_context(locale="fr-FR", **wishes).new_page()
     page.goto(f"{url}/admin/")
     page.fill("#id_username", NAME)
     page.fill("#id_password", PASSWORD)

@@ -185,8 +185,9 @@ def main() -> None:
             if "admin" not in sys.argv[1:]:
                 Studio(browser, server.url, first).take_all()
             admin_pictures.make_rows(environment)
-            converse(server, first, second)
-            admin_pictures.take_all(browser, server.url, shoot)
+            admin_pictures.take_dashboard(browser, server.url, shoot)
+            converse(server, first, second, first, first)
+            admin_pictures.take_what_was_said(browser, server.url, shoot)
             browser.close()
 
 

@@ -130,7 +130,7 @@ def _percent(share: float | None) -> str:
     if share is None:
         return "–"
     if 0 < share < 0.001:
-        return _("under 0.1 %")
+        return _("< 0.1 %")
     decimals = 1 if 0 < share < 0.1 else 0
     return _("%(share)s %%") % {"share": number_format(100 * share, decimals)}
 

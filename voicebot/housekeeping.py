@@ -65,6 +65,19 @@ def resume() -> None:
         connections.close_all()  # this thread's
 
 
+def count_up() -> None:
+    """Let SQLite know what its indices hold, so that it takes the right one: in the admin, a list
+    of a hundred thousand turns comes three times as soon. PostgreSQL sees to that by itself.
+
+    https://www.sqlite.org/lang_analyze.html
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA analysis_limit = 1000")  # rows of each index: milliseconds
+            cursor.execute("ANALYZE")
+
+
 def tidy() -> None:
     """Whatever fails is in the log, and tried again the next time."""
     try:
@@ -75,6 +88,7 @@ def tidy() -> None:
             file.unlink(missing_ok=True)
         if gone_jobs:
             retention.scrub()
+        count_up()
     except Exception:
         logger.exception("What is old cannot be removed.")
     else:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from console import paging
 from history.models import Turn
 from jobs.models import Job, Status
+from voicebot import housekeeping
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +75,16 @@ def test_what_is_not_there_is_searched_for_once(client: Client) -> None:
     with CaptureQueriesContext(connection) as asked:
         assert listed(client, "q=introuvable") == []
     assert sum("introuvable" in query["sql"] for query in asked) == 1
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("turns")
+def test_the_database_knows_what_its_indices_hold() -> None:
+    """The filter of what all turns have in common is none: they are taken in their order."""
+    Turn.objects.update(stt_engine="FasterWhisper")
+    housekeeping.count_up()
+    of_it = Turn.objects.filter(stt_engine="FasterWhisper")[:10]
+    assert "history_latest" in of_it.explain()
 
 
 def test_a_job_that_is_cancelled_is_in_the_log(client: Client) -> None:
