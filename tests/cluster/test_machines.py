@@ -131,8 +131,7 @@ def test_a_sentence_is_spoken_once_for_all_machines(machines: list[Server]) -> N
 
 
 def test_a_key_may_ask_so_often_in_all(machines: list[Server], environment: dict[str, str]) -> None:
-    said = manage(environment, "make_key", "phone", "--per-minute", "3")
-    [key] = re.findall(r"\bvb_\w+|\b[\w-]{32,}\b", said)
+    key = manage(environment, "make_key", "phone", "--per-minute", "3").strip()
     statuses = [
         server.get("/api/voices/", Authorization=f"Bearer {key}").status
         for _time in range(3)
