@@ -43,6 +43,7 @@ WORDS: dict[str, str | Promise] = {
     "left_stt": _("your voice left the server (%(engine)s)"),
     "left_llm": _("your words left the server (%(engine)s)"),
     "left_tts": _("the answer left the server to be spoken (%(engine)s)"),
+    "not_remembered": _("The server can keep nothing now: this was not remembered."),
     "forgotten": _("The conversation is deleted."),
     "not_closed": _("The answer broke off here."),
     # --- before anything is said ---

@@ -125,3 +125,15 @@ def test_questions_that_are_to_stand_alone(server: Server, visit: Opener) -> Non
     page.reload()
     expect(page.get_by_label("Se souvenir de la conversation")).not_to_be_checked()
     expect(turns(page)).to_have_count(0)
+
+
+def test_a_server_that_can_keep_nothing_answers_all_the_same(server: Server, visit: Opener) -> None:
+    page = visit(server)
+    refusal = {"detail": "…", "code": "database_unavailable"}
+    page.route("**/api/conversations/", lambda route: route.fulfill(status=503, json=refusal))
+    ask(page)
+    expect(turns(page).last.locator(".remark")).to_contain_text("ceci n’a pas été retenu")
+    page.unroute("**/api/conversations/")
+    ask(page)
+    expect(turns(page).last.locator(".remark")).to_be_hidden()
+    assert len(told(server, f"conversations/{conversation(page)}/")["turns"]) == 1

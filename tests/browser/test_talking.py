@@ -167,3 +167,23 @@ def test_in_english(server: Server, visit: Opener) -> None:
     assert_answered(page)
     page.get_by_role("button", name="Français").click()
     expect(page.get_by_role("heading", name="Demandez, de vive voix.")).to_be_visible()
+
+
+def test_a_finger_holds_or_taps(server: Server, visit: Opener) -> None:
+    page = visit(server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    devtools = page.context.new_cdp_session(page)
+    box = page.locator("#talk").bounding_box()
+    assert box
+    finger = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [finger]})
+    expect(page.get_by_role("status")).to_have_text("Je vous écoute")
+    page.wait_for_timeout(800)
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert_answered(page)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    page.locator("#talk").tap()
+    expect(page.locator("#hint")).to_have_text("touchez pour envoyer")
+    page.wait_for_timeout(800)
+    page.locator("#talk").tap()
+    expect(turns(page)).to_have_count(2)
+    assert_answered(page)

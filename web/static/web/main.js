@@ -25,9 +25,12 @@ const NEAR_PX = 200; // who has scrolled further up reads something else
 const WORTH_AGAIN = new Set([
   ...["engine_busy", "engine_failed", "engine_timeout", "engine_unavailable", "pipeline_error"],
   ...["unreachable", "cut_off", "internal_error", "upload_incomplete", "throttled"],
+  ...["upload_too_slow", "database_unavailable"],
   ...["conversation_busy"],
   ...["key_needed", "key_refused", "scope_missing"],
 ]);
+// A server that can keep nothing now still answers what stands alone.
+const CANNOT_KEEP = new Set(["database_unavailable", "disk_full"]);
 
 const byId = (id) => document.getElementById(id);
 const [body, talk, status, hint, stop] = [document.body, byId("talk"), byId("status"), byId("hint"), byId("stop")];
@@ -150,7 +153,7 @@ function halt() {
 
 // --- a turn ----------------------------------------------------------------------------------
 
-async function send(recording, times = 1) {
+async function send(recording, times = 1, alone = false) {
   const sent = performance.now();
   const mine = (work = new AbortController());
   const turn = new Turn();
@@ -168,7 +171,8 @@ async function send(recording, times = 1) {
   follow(turn);
   turn.playback.addEventListener("change", settle);
   try {
-    const wished = { ...(await wishes()), conversation: isRemembering() ? await join() : "" };
+    const conversation = isRemembering() && !alone ? await join() : "";
+    const wished = { ...(await wishes()), conversation };
     for await (const [name, data] of ask(recording, wished, mine.signal)) {
       if (name === "heard") {
         turn.heard(data);
@@ -186,6 +190,7 @@ async function send(recording, times = 1) {
         }
       } else if (name === "done") {
         turn.done(data, waited_s);
+        if (alone) turn.remark(say("not_remembered"));
         complete = true;
       }
       keepEndInView();
@@ -200,6 +205,10 @@ async function send(recording, times = 1) {
     if (isGone(refusal) && times < MOST_TIMES) {
       leave(); // it was deleted elsewhere, or has become too old: another one begins
       send(recording, times + 1);
+      return;
+    }
+    if (CANNOT_KEEP.has(refusal.code) && !alone) {
+      send(recording, times, true);
       return;
     }
     if (await askForKey(refusal)) {

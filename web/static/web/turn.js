@@ -99,7 +99,11 @@ export class Turn {
       return;
     }
     this.#close("broken");
-    this.#find(".remark").textContent = remark;
+    this.remark(remark);
+  }
+
+  remark(text) {
+    this.#find(".remark").textContent = text;
     this.#find(".remark").hidden = false;
   }
 
