@@ -49,7 +49,7 @@ test unit: export PYTHONPYCACHEPREFIX := $(CURDIR)/var/pycache
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded
 	@$(MANAGE) fetch_weights piper-en-joe-medium
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 test-cluster: export VOICEBOT_TEST_CLUSTER := 1
 test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it

@@ -96,6 +96,7 @@ def test_what_is_damaged_is_made_again_from_the_correction(
         file.write_bytes(file.read_bytes()[:-2])
     made = again()
     assert (made.cache, made.text) == ("miss", RIGHT)
+    assert (made.voice, made.engine, made.outbound) == ("grave", "Fake", False)
     assert made.audio.samples.tobytes() == kept.audio.samples.tobytes()
     assert fake.spoken[-2:] == [RIGHT, RIGHT]
     corrected = CachedSpeech.objects.get(key=row.key)

@@ -77,6 +77,11 @@ def test_only_a_key_has_a_path(key: str) -> None:
         files.path(key)
 
 
+def test_of_what_is_no_key_not_all_is_told() -> None:
+    with pytest.raises(ValueError, match=f"^not a key: '{'x' * 80}'$"):
+        files.path("x" * 999)
+
+
 def test_deleting(caplog: pytest.LogCaptureFixture) -> None:
     files.write(KEY, b"speech")
     files.delete(KEY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
@@ -162,7 +163,8 @@ def test_a_dictionary_that_cannot_be_read_costs_a_warning(
 
     monkeypatch.setattr(cache_tts, "pronounced", fail)
     assert say(cached(), "Metz").text == "Metz"
-    assert "dictionary of pronunciation cannot be read" in caplog.text
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert said == ["The dictionary of pronunciation cannot be read: no such table"]
 
 
 # --- entries ---------------------------------------------------------------------------------

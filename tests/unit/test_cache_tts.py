@@ -5,21 +5,23 @@ import re
 import resource
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from cache import files
 from cache.keys import speech_key
 from cache.models import CachedSpeech, DailyHits
-from cache.tts import CachedTextToSpeech
+from cache.tts import CachedTextToSpeech, remembering, speaker_of
 from files import atomic
 from pipeline import tenants
 from pipeline.audio import Audio, to_wav
 from pipeline.deadline import Deadline
-from pipeline.engines import build
+from pipeline.engines import build, engines
 from pipeline.errors import (
     EngineBusy,
     EngineError,
@@ -27,6 +29,7 @@ from pipeline.errors import (
     InputError,
     InvalidEngineError,
     UnknownVoice,
+    UnsupportedLanguage,
 )
 from pipeline.tts.base import Voice, whole
 from pipeline.tts.fake import Fake
@@ -226,7 +229,7 @@ WARNING = re.compile(
     r"|Speech is not cached"
     r"|The dictionary of pronunciation cannot be read"
     r"|Cached speech (cannot be (read|deleted)|is damaged, and will be made again)): "
-    r"(?!None$).+"  # why
+    r"(?!None$|%s$).+"  # why
 )
 
 
@@ -286,6 +289,19 @@ def test_a_cache_that_fails_recalls_nothing(
     files.path(key).mkdir()
     assert tts.recall(key) is None
     assert tts.recall("\ud800") is None  # no database can be asked for it
+
+
+def test_what_is_forgotten_is_one_key_unless_it_is_pinned_or_used_since(
+    tts: CachedTextToSpeech,
+) -> None:
+    first, other = row(say(tts, "Bonjour.").key), row(say(tts, "Il pleut.").key)
+    tts.forget(first.key, unused_since=first.last_used_at - timedelta(seconds=1))
+    CachedSpeech.objects.update(pinned=True)
+    tts.forget(first.key, unused_since=timezone.now())
+    assert CachedSpeech.objects.count() == 2
+    CachedSpeech.objects.update(pinned=False)
+    tts.forget(first.key, unused_since=timezone.now())
+    assert CachedSpeech.objects.get() == other
 
 
 def test_a_hit_on_what_has_been_purged_meanwhile_is_not_counted(tts: CachedTextToSpeech) -> None:
@@ -393,6 +409,16 @@ def test_what_is_remembered_is_not_sent_out_again() -> None:
     tts = cached("tests.unit.test_cache_tts.Outside")
     told = [(s.engine, s.cache, s.outbound) for s in (say(tts, "Oui."), say(tts, "Oui."))]
     assert told == [("Outside", "miss", True), ("Outside", "hit", False)]
+
+
+def test_which_engine_in_use_speaks() -> None:
+    tts = engines.tts
+    assert speaker_of("fr") is speaker_of("en") is tts
+    with pytest.raises(UnsupportedLanguage) as caught:
+        speaker_of("de")
+    assert (caught.value.language, caught.value.valid) == ("de", ("en", "fr"))
+    assert remembering(tts.choose_voice("claire")) is tts
+    assert remembering(Voice("personne", "fr", "Personne", "male")) is None
 
 
 class Punctual(Fake):
