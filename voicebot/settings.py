@@ -60,7 +60,7 @@ VOICEBOT_OWN_HOSTS = env.names("VOICEBOT_OWN_HOSTS", "")
 
 VOICEBOT_LANGUAGE = env.text("VOICEBOT_LANGUAGE", "fr")
 VOICEBOT_MAX_UTTERANCE_S = env.integer("VOICEBOT_MAX_UTTERANCE_S", 60, minimum=1)
-# Seconds: predicted ones of waiting for others, 0 for half of a usual turn, and of a whole turn.
+# Seconds: predicted ones of waiting for others, 0 for 0.4 of a usual turn, and of a whole turn.
 VOICEBOT_MAX_WAIT_S = env.integer("VOICEBOT_MAX_WAIT_S", 0, minimum=0)
 VOICEBOT_MAX_TURN_S = env.integer("VOICEBOT_MAX_TURN_S", 120, minimum=1)
 VOICEBOT_MAX_UPLOAD_BYTES = env.integer("VOICEBOT_MAX_UPLOAD_BYTES", 25_000_000, minimum=1_000)

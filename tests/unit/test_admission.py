@@ -60,7 +60,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def admission(clock: Clock, settings: Settings) -> Admission:
-    """Stages take a second each, and a wait may take 1.5 s."""
+    """Stages take a second each, and a wait may take 1.2 s."""
     settings.VOICEBOT_MAX_WAIT_S = 0
     admission = Admission(clock)
     admission.pace.heard(5.0, 1.0)
@@ -114,17 +114,17 @@ def test_what_the_next_turn_would_wait(admission: Admission) -> None:
 def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clock: Clock) -> None:
     begun(admission)
     assert admission.usual_s == pytest.approx(3)
-    assert admission.longest_s == pytest.approx(1.5)
+    assert admission.longest_s == pytest.approx(1.2)
     assert wait_s(admission) == pytest.approx(3)
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
-    assert busy.value.retry_after_s == 2  # 3 s of work before it, 1.5 s of which it may wait
+    assert busy.value.retry_after_s == 2  # 3 s of work before it, 1.2 s of which it may wait
     assert len(admission) == 1
     clock.now += 1.4
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
     assert busy.value.retry_after_s == 1
-    clock.now += 0.2
+    clock.now += 0.5
     entered(admission)
 
 
