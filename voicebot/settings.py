@@ -283,6 +283,8 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # no `collectstatic`, nothing to forget
 
 REST_FRAMEWORK = {
+    # `?format=` is read by `api.renderers`; addresses in the answer are not to repeat it.
+    "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.MultiPartParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.KeyAuthentication"],

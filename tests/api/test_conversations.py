@@ -138,6 +138,12 @@ def turn(number: int) -> Turn:
     return Turn.objects.get(number=number)
 
 
+def test_addresses_do_not_repeat_the_format(begin: Any, ask: Ask) -> None:
+    told = ask(url="/api/voice/?format=json", conversation=begin()["id"]).json()
+    addresses = [told["conversation"]["turn"], told["speech"]["url"]]
+    assert not any("?" in address for address in addresses)
+
+
 def test_without_one_nothing_is_remembered(ask: Ask, llm: FakeLanguageModel) -> None:
     for _time in range(2):
         assert ask(headers=JSON, conversation="").json()["conversation"] is None
