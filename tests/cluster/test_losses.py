@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
@@ -30,6 +29,8 @@ from tests.cluster.running import NODE, distant
 if TYPE_CHECKING:
     from ray._private.node import Node
     from ray.cluster_utils import Cluster
+
+psutil = pytest.importorskip("psutil")
 
 __all__ = ["asgi_server"]
 
@@ -150,7 +151,7 @@ def _old(nodes: list[Node], settings: Settings) -> None:
     settings.ENGINES = OLD
 
 
-def replicas(role: str) -> list[psutil.Process]:
+def replicas(role: str) -> list[Any]:
     engine = engines[role]
     assert isinstance(engine, Distant)
     return [
@@ -160,7 +161,7 @@ def replicas(role: str) -> list[psutil.Process]:
     ]
 
 
-def inhabitants(node: Node) -> list[psutil.Process]:
+def inhabitants(node: Node) -> list[Any]:
     """The replicas that run on ``node``."""
     raylet = node.all_processes["raylet"][0].process.pid
     return [process for role in ROLES for process in replicas(role) if process.ppid() == raylet]

@@ -39,6 +39,7 @@ def gated(gate: Path, tmp_path: Path) -> Iterator[Server]:
         "VOICEBOT_LLM_BACKEND": "tests.e2e.engines.Gated",
         "VOICEBOT_LLM_OPTIONS": json.dumps({"gate": str(gate)}),
         "VOICEBOT_TTS_BACKEND": "pipeline.tts.fake.Fake",
+        "VOICEBOT_MAX_WAIT_S": "10",  # clients come before the one that has left is seen to have
     }
     with serving({**kept, **chosen}, tmp_path / "server.log") as running:
         yield running
