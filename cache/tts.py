@@ -105,8 +105,7 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
             with self._alone(key):
                 speech = self._recall(key, voice)  # it may have been made while this one waited
                 if speech is None:
-                    yield from self._make(key, sentence, voice, speed, eager=eager)
-                    return
+                    speech = yield from self._make(key, sentence, voice, speed, eager=eager)
         yield speech
 
     def keeps(self, sentence: str, voice: Voice, speed: float) -> bool:
@@ -156,7 +155,8 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
 
     def _make(
         self, key: str, sentence: str, voice: Voice, speed: float, *, eager: bool
-    ) -> Generator[Speech, None, None]:
+    ) -> Generator[Speech, None, Speech]:
+        """Yields all pieces but the last, and returns that."""
         corrected = self._corrected(key, voice, speed)
         pieces = (
             super()._speak(sentence, voice, speed, eager=eager)
@@ -184,9 +184,8 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
             )
         except FAILURES as exc:
             logger.warning("Speech is not cached: %s", exc)
-            yield speech
-            return
-        yield replace(speech, cache="miss", key=key)
+            return speech
+        return replace(speech, cache="miss", key=key)
 
     def _corrected(self, key: str, voice: Voice, speed: float) -> Speech | None:
         """Speech of the correction of what ``key`` says, when there is one and its file is lost."""

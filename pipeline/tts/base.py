@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics, returned
 from pipeline.admission import admission
+from pipeline.ahead import ahead
 from pipeline.audio import Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
@@ -165,29 +166,36 @@ class TextToSpeech(Engine):
     def _speak(
         self, sentence: str, voice: Voice, speed: float, *, eager: bool = False
     ) -> Generator[Speech, None, None]:
+        if eager:
+            # In a thread ahead: a client that takes its time is not to keep the slot from others.
+            with ahead(self._made(sentence, voice, speed)) as pieces:
+                for audio, last in pieces:
+                    yield self._speech(sentence, audio, voice, last=last)
+            return
         with self._at_work() as deadline:
-            took_s, started = 0.0, time.monotonic()
-            spoken = (
-                self._synthesize_pieces(sentence, voice, speed, deadline)
-                if eager
-                else iter([(self._synthesize(sentence, voice, speed, deadline), True)])
-            )
-            for audio, last in spoken:
-                took_s += time.monotonic() - started
-                audio = replace(returned.instance(audio, Audio))  # which looks at what is in it
+            started = time.monotonic()
+            audio = self._looked_at(self._synthesize(sentence, voice, speed, deadline))
+            admission.pace.spoke(len(sentence), time.monotonic() - started)
+        yield self._speech(sentence, audio, voice)
+
+    def _made(
+        self, sentence: str, voice: Voice, speed: float
+    ) -> Generator[tuple[Audio, bool], None, None]:
+        with self._at_work() as deadline:
+            started = time.monotonic()
+            for audio, last in self._synthesize_pieces(sentence, voice, speed, deadline):
                 if last:
-                    admission.pace.spoke(len(sentence), took_s)
-                if audio.samples.size == 0:
-                    raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
-                yield Speech(
-                    sentence,
-                    audio,
-                    voice.id,
-                    engine=self.name,
-                    outbound=self.outbound,
-                    last=last,
-                )
-                started = time.monotonic()
+                    admission.pace.spoke(len(sentence), time.monotonic() - started)
+                yield self._looked_at(audio), last
+
+    def _looked_at(self, audio: Audio) -> Audio:
+        audio = replace(returned.instance(audio, Audio))  # which looks at what is in it
+        if audio.samples.size == 0:
+            raise EngineError(_("%(engine)s failed.") % {"engine": self.name})
+        return audio
+
+    def _speech(self, text: str, audio: Audio, voice: Voice, *, last: bool = True) -> Speech:
+        return Speech(text, audio, voice.id, engine=self.name, outbound=self.outbound, last=last)
 
     @abstractmethod
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:

@@ -101,17 +101,17 @@ class Kokoro(Weighted, TextToSpeech):
         self._synthesize("Oui.", voice, 1.0, Deadline(self._timeout_s))
 
     def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
-        [(audio, _last)] = self._made(sentence, voice, speed, in_pieces=False)
+        [(audio, _last)] = self._sounded(sentence, voice, speed, in_pieces=False)
         return audio
 
     def _synthesize_pieces(
         self, sentence: str, voice: Voice, speed: float, deadline: Deadline
     ) -> Iterator[tuple[Audio, bool]]:
-        for piece in self._made(sentence, voice, speed, in_pieces=True):
+        for piece in self._sounded(sentence, voice, speed, in_pieces=True):
             yield piece
             deadline.check()
 
-    def _made(
+    def _sounded(
         self, sentence: str, voice: Voice, speed: float, *, in_pieces: bool
     ) -> Iterator[tuple[Audio, bool]]:
         from kokoro_onnx.config import MAX_PHONEME_LENGTH, SAMPLE_RATE

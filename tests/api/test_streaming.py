@@ -74,12 +74,13 @@ def test_chunks_are_made_by_whoever_reads_them() -> None:
 
 def test_others_do_not_wait_for_a_reader() -> None:
     """Whoever sends it makes it, at the pace of the client."""
+    others = len(admission)
     with somewhere() as place:
         body = Body(Counting().chunks())
-    assert len(admission) == 1
+    assert len(admission) == others + 1
     chunks = iter(body)
     next(chunks)
-    assert len(admission) == 0
+    assert len(admission) == others
     place.leave()
     body.close()
 
@@ -187,11 +188,12 @@ def test_others_do_not_wait_for_a_slow_client() -> None:
     counting = Counting()
 
     async def test() -> None:
+        others = len(admission)
         with somewhere():
             body = await begun(counting.chunks())
-        while len(admission):  # until it is too far ahead
+        while len(admission) > others:  # until it is too far ahead
             await asyncio.sleep(0.01)
-        assert counting.made == DEPTH + 2
+        assert DEPTH < counting.made <= DEPTH + 2
         await body.aclose()  # type: ignore[attr-defined]
 
     run(test())
