@@ -64,6 +64,8 @@ class Report:
                 stalls=len(took["stalls_s"]),
             ),
             *self._peers(turn),
+            *self._limits(),
+            *self._growth(),
             self._words["heard"],
             self._table(
                 [
@@ -88,6 +90,28 @@ class Report:
         if not all(name in turn for name in PEERS):
             return []
         return [self._words["peers"], self._table([self._peer(turn, n) for n in PEERS], "peer")]
+
+    def _limits(self) -> list[str]:
+        limits = results.read("limits")
+        decoding, encoding, shares = (limits[what] for what in ("decoding", "encoding", "shares"))
+        return [
+            self._words["limits"].format(
+                tokens=self._number(decoding["tokens_s"]),
+                read=self._number(decoding["read_gb_s"]),
+                bandwidth=self._number(limits["bandwidth_gb_s"]),
+                of_bandwidth=self._percent(shares["decoding_of_bandwidth"]),
+                encoded=self._number(encoding["gflop_s"], 3),
+                int8=self._number(limits["int8_gflop_s"], 3),
+                of_int8=self._percent(shares["encoding_of_int8"]),
+            )
+        ]
+
+    def _growth(self) -> list[str]:
+        """Nothing where it was not measured."""
+        picture = results.FOLDER / "growth.svg"
+        if not picture.exists():
+            return []
+        return [f"![{self._words['growth']}](bench/results/{picture.name})"]
 
     def _peer(self, turn: dict[str, Any], name: str) -> list[str]:
         first, total = (turn[name]["fresh"][what] for what in ("first_audio", "total"))
@@ -114,6 +138,9 @@ class Report:
 
     def _s(self, seconds: float) -> str:
         return f"{self._number(seconds)} s"
+
+    def _percent(self, share: float) -> str:
+        return f"{100 * share:.0f}\u00a0%" if self._french else f"{100 * share:.0f} %"
 
     def _number(self, value: float, digits: int = 2) -> str:
         """Of ``digits`` significant digits."""
