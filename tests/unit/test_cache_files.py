@@ -157,6 +157,7 @@ def test_two_may_sweep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert temporaries() == []
 
 
+@pytest.mark.sqlite  # whose locks are files
 def test_keys_that_begin_alike_share_a_lock_beside_them() -> None:
     with files.lock(KEY, timeout_s=1):
         assert [file.name for file in (files.root() / ".locks").iterdir()] == ["ab.lock"]

@@ -229,7 +229,7 @@ WARNING = re.compile(
     r"|Speech is not cached"
     r"|The dictionary of pronunciation cannot be read"
     r"|Cached speech (cannot be (read|deleted)|is damaged, and will be made again)): "
-    r"(?!None$|%s$).+"  # why
+    r"(?!None$|%s$)(?s:.+)"  # why
 )
 
 
