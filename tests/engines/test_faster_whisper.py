@@ -53,6 +53,7 @@ class Counting(FasterWhisper):
 
 
 @pytest.mark.parametrize("language", ["fr", None])
+@pytest.mark.usefixtures("speech_dir")
 def test_together_they_hear_what_each_hears_alone(embedded: Engines, language: str | None) -> None:
     questions = [one.audio for one in recordings("questions") if one.audio.duration < 5][:6]
     engine = Counting()
@@ -79,6 +80,7 @@ class Looping(FasterWhisper):
         return heard, ended and len(self.frames) > 1
 
 
+@pytest.mark.usefixtures("speech_dir")
 def test_a_loop_is_heard_again_in_30_s() -> None:
     engine = Looping()
     transcript = engine.transcribe(recordings("questions")[0].audio, language="fr")
@@ -86,6 +88,7 @@ def test_a_loop_is_heard_again_in_30_s() -> None:
     assert transcript.text
 
 
+@pytest.mark.usefixtures("speech_dir")
 def test_hears_as_well_in_a_window_as_in_30_s(
     embedded: Engines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +103,7 @@ def test_hears_as_well_in_a_window_as_in_30_s(
     assert windowed <= error_rate() + 0.05
 
 
+@pytest.mark.usefixtures("speech_dir")
 def test_long_speech_is_heard_in_pieces(embedded: Engines) -> None:
     said = recordings("fr")[:9]
     pause = SAMPLE_RATE // 2
@@ -112,6 +116,7 @@ def test_long_speech_is_heard_in_pieces(embedded: Engines) -> None:
     assert times[-1] == pytest.approx(audio.duration - 0.5, abs=1.0)
 
 
+@pytest.mark.usefixtures("speech_dir")
 def test_a_language_that_is_not_sure_is_the_default_one(embedded: Engines) -> None:
     [italie] = [r for r in recordings("questions") if r.name == "q02.wav"]  # Spanish, with 0.47
     assert embedded.stt.transcribe(italie.audio).language == "fr"
