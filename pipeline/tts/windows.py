@@ -22,8 +22,9 @@ Decode = Callable[[NDArray[np.intp]], Samples]
 QUIET = -5.0
 """Nobody speaks in frames of less energy (log of it, as the decoder is given it)."""
 
-FIRST = 24
-"""Frames of the first window. Each that follows is twice as long, made while the last is heard."""
+LENGTH = 30
+"""Frames of a window: what is heard of one lasts until the next is made, also where something else
+is at work on the same cores."""
 
 SILENCE = 7  # frames of it on either side of a window
 NEIGHBOURS = 4  # frames of the windows before and behind
@@ -52,12 +53,12 @@ def span(energy: NDArray[np.float32]) -> Window | None:
 def windows(said: Window, energy: NDArray[np.float32]) -> Sequence[Window]:
     """Those that what is ``said`` is made in."""
     start, end = said.start, said.end
-    found, length = [], FIRST
-    while end - start >= length + SEARCHED + LEAST:
-        around = start + length - SEARCHED
-        cut = around + int(np.argmin(energy[around : start + length + SEARCHED]))
+    found = []
+    while end - start >= LENGTH + SEARCHED + LEAST:
+        around = start + LENGTH - SEARCHED
+        cut = around + int(np.argmin(energy[around : start + LENGTH + SEARCHED]))
         found.append(Window(start, cut))
-        start, length = cut, 2 * length
+        start = cut
     return (*found, Window(start, end))
 
 
