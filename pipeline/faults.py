@@ -15,12 +15,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pipeline.base import Deadline
+from pipeline.base import Deadline, Engine
 from pipeline.errors import EngineError, EngineTimeout, EngineUnavailable
+from pipeline.wrapping import Wrapping
 
 logger = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
 
 Garbage = Callable[[], Any]
 """Makes what no engine may return."""
@@ -84,3 +87,33 @@ class Faults:
                 time.sleep(POLL_S)
         if fault in RAISED:
             raise RAISED[fault]()
+
+
+class Failing(Wrapping[E], Generic[E]):
+    """An engine of which some calls go wrong."""
+
+    contract: type[E]
+    others: ClassVar[Collection[str]]
+    """What can go wrong with its role alone, see ``Faults``."""
+
+    def __init__(
+        self,
+        *,
+        engine: Mapping[str, object] | None = None,
+        rate: float = 0.2,
+        seed: int = 1,
+        only: Sequence[str] = (),
+    ) -> None:
+        """``engine``: the entry, as in ``ENGINES``, of the one to wrap, otherwise the fake one of
+        its role; the others as in ``Faults``."""
+        engine = engine or {"BACKEND": f"pipeline.{self.role}.fake.Fake"}
+        super().__init__(engine=engine, contract=self.contract)
+        self.faults = Faults(self.role, self.others, rate=rate, seed=seed, only=only)
+
+    @property
+    def name(self) -> str:
+        return f"Faulty {self.engine.name}"
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return {**self.engine.identity, "engine": self.name}

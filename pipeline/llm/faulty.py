@@ -7,11 +7,8 @@ from contextlib import closing
 from typing import Any, cast
 
 from pipeline.base import Deadline
-from pipeline.faults import HANGS, Faults
+from pipeline.faults import HANGS, Failing
 from pipeline.llm.base import Deltas, LanguageModel, Message, Sampling, Usage
-from pipeline.wrapping import Wrapping
-
-FAKE = {"BACKEND": "pipeline.llm.fake.Fake"}
 
 GARBAGE: Mapping[str, Iterable[Any]] = {
     "writes nothing": [],
@@ -23,30 +20,11 @@ GARBAGE: Mapping[str, Iterable[Any]] = {
 BREAKS, STALLS, MISCOUNTS = "breaks off", "stalls", "miscounts"
 
 
-class Faulty(Wrapping[LanguageModel], LanguageModel):
+class Faulty(Failing[LanguageModel], LanguageModel):
     """Replies as ``engine`` does, or not to the end."""
 
-    def __init__(
-        self,
-        *,
-        engine: Mapping[str, object] = FAKE,
-        rate: float = 0.2,
-        seed: int = 1,
-        only: Sequence[str] = (),
-    ) -> None:
-        """``engine``: the entry, as in ``ENGINES``, of the one to wrap; the others as in
-        ``Faults``."""
-        super().__init__(engine=engine, contract=LanguageModel)
-        others = (*GARBAGE, BREAKS, STALLS, MISCOUNTS)
-        self.faults = Faults(self.role, others, rate=rate, seed=seed, only=only)
-
-    @property
-    def name(self) -> str:
-        return f"Faulty {self.engine.name}"
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        return {**self.engine.identity, "engine": self.name}
+    contract = LanguageModel
+    others = (*GARBAGE, BREAKS, STALLS, MISCOUNTS)
 
     def _fits(self, messages: Sequence[Message]) -> bool:
         return self.engine._fits(messages)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from math import inf, nan
 from typing import Any
 
@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.audio import Audio
 from pipeline.base import Deadline
-from pipeline.faults import Faults, Garbage
+from pipeline.faults import Failing, Garbage
 from pipeline.stt.base import Segment, SpeechToText, Stretches, Transcript, Wanted, Word
-from pipeline.wrapping import Wrapping
-
-FAKE = {"BACKEND": "pipeline.stt.fake.Fake"}
 
 GARBAGE: Mapping[str, Garbage] = {
     "returns nothing": lambda: None,
@@ -30,29 +27,11 @@ GARBAGE: Mapping[str, Garbage] = {
 }
 
 
-class Faulty(Wrapping[SpeechToText], SpeechToText):
+class Faulty(Failing[SpeechToText], SpeechToText):
     """Hears as ``engine`` does, or not at all."""
 
-    def __init__(
-        self,
-        *,
-        engine: Mapping[str, object] = FAKE,
-        rate: float = 0.2,
-        seed: int = 1,
-        only: Sequence[str] = (),
-    ) -> None:
-        """``engine``: the entry, as in ``ENGINES``, of the one to wrap; the others as in
-        ``Faults``."""
-        super().__init__(engine=engine, contract=SpeechToText)
-        self.faults = Faults(self.role, GARBAGE, rate=rate, seed=seed, only=only)
-
-    @property
-    def name(self) -> str:
-        return f"Faulty {self.engine.name}"
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        return {**self.engine.identity, "engine": self.name}
+    contract = SpeechToText
+    others = GARBAGE
 
     @property
     def languages(self) -> Collection[str]:

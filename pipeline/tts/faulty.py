@@ -9,11 +9,9 @@ import numpy as np
 
 from pipeline.audio import Audio
 from pipeline.base import Deadline
-from pipeline.faults import Faults, Garbage
+from pipeline.faults import Failing, Garbage
 from pipeline.tts.base import TextToSpeech, Voice
-from pipeline.wrapping import Wrapping
 
-FAKE = {"BACKEND": "pipeline.tts.fake.Fake"}
 RATE = 24_000  # Hz
 
 GARBAGE: Mapping[str, Garbage] = {
@@ -31,29 +29,11 @@ GARBAGE: Mapping[str, Garbage] = {
 }
 
 
-class Faulty(Wrapping[TextToSpeech], TextToSpeech):
+class Faulty(Failing[TextToSpeech], TextToSpeech):
     """Speaks as ``engine`` does, or not at all."""
 
-    def __init__(
-        self,
-        *,
-        engine: Mapping[str, object] = FAKE,
-        rate: float = 0.2,
-        seed: int = 1,
-        only: Sequence[str] = (),
-    ) -> None:
-        """``engine``: the entry, as in ``ENGINES``, of the one to wrap; the others as in
-        ``Faults``."""
-        super().__init__(engine=engine, contract=TextToSpeech)
-        self.faults = Faults(self.role, GARBAGE, rate=rate, seed=seed, only=only)
-
-    @property
-    def name(self) -> str:
-        return f"Faulty {self.engine.name}"
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        return {**self.engine.identity, "engine": self.name}
+    contract = TextToSpeech
+    others = GARBAGE
 
     @property
     def voices(self) -> Sequence[Voice]:
