@@ -210,6 +210,20 @@ def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
     )
 
 
+NO_BUFFERING = header("X-Accel-Buffering", "`no`, where it is streamed.", 200)
+
+OF_A_TURN = [
+    header("X-Transcript", "What was heard, as percent-encoded UTF-8.", 200),
+    header("X-Reply", "The reply, likewise; not where it is streamed.", 200),
+    header("X-Cache", "Per stage: `hit`, `miss` or `off`; not where it is streamed.", 200),
+    header("X-Outbound", "Per stage: whether what it works on leaves the machine.", 200),
+    header("X-Speech-Engine", "Who spoke; not where it is streamed.", 200),
+    header("Server-Timing", "Milliseconds per stage; not where it is streamed.", 200),
+    header("Content-Language", "The language of the question.", 200),
+]
+"""Headers that tell of a turn."""
+
+
 REQUEST_ID = [
     OpenApiParameter(
         "X-Request-Id",

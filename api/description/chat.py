@@ -8,10 +8,10 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiRequest, OpenApiResponse
 from rest_framework import serializers as fields
 
-from api.description.answers import ENGINES, UPLOADS, Events, header
+from api.description.answers import ENGINES, NO_BUFFERING, OF_A_TURN, UPLOADS, Events
 from api.description.bodies import Body
 from api.description.describing import describe
-from api.description.openai import NO_BUFFERING, TAG, OpenAIError, OpenAIProblem
+from api.description.openai import TAG, OpenAIError, OpenAIProblem
 from api.openai import chat
 from api.openai.listing import ModelNotFound
 from api.openai.serializers import ChatBody
@@ -185,13 +185,7 @@ describe(
     "the `modalities`, one request goes from sound to sound. `X-Transcript` tells what was heard.",
     parameters=[
         NO_BUFFERING,
-        header("X-Transcript", "What was heard, as percent-encoded UTF-8.", 200),
-        header("X-Reply", "The reply, likewise; not where it is streamed.", 200),
-        header("X-Cache", "Per stage: `hit`, `miss` or `off`; not where it is streamed.", 200),
-        header("X-Outbound", "Per stage: whether what it works on leaves the machine.", 200),
-        header("X-Speech-Engine", "Who spoke; not where it is streamed.", 200),
-        header("Server-Timing", "Milliseconds per stage; not where it is streamed.", 200),
-        header("Content-Language", "The language of the question.", 200),
+        *OF_A_TURN,
     ],
     request={
         "application/json": OpenApiRequest(

@@ -10,7 +10,16 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers as fields
 
-from api.description.answers import BINARY, BODIES, ENGINES, TEXT, UPLOADS, Events, header
+from api.description.answers import (
+    BINARY,
+    BODIES,
+    ENGINES,
+    NO_BUFFERING,
+    TEXT,
+    UPLOADS,
+    Events,
+    header,
+)
 from api.description.bodies import Body, Voice
 from api.description.describing import describe, form
 from api.openai import audio, models
@@ -116,8 +125,6 @@ class ModelName(Body):
 class SpeechModels(Body):
     models = ModelName(many=True)
 
-
-NO_BUFFERING = header("X-Accel-Buffering", "`no`, where it is streamed.", 200)
 
 TRANSCRIPTS = {
     (200, "application/json"): OpenApiResponse(
