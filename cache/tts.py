@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from math import ceil
 
 from django.conf import settings
@@ -141,16 +142,12 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     def _alone(self, key: str) -> Iterator[None]:
         """Keep others from making the same speech; where files cannot be locked, let them."""
         with ExitStack() as stack:
-            for moment_s in deadline.moments(self._wait_s):
-                try:
-                    stack.enter_context(files.lock(key, moment_s))
-                except TimeoutError:  # an OSError as well, hence first
-                    continue
-                except OSError as exc:
-                    logger.warning("The speech cache cannot be locked: %s", exc)
-                break
-            else:
-                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
+            try:
+                stack.enter_context(deadline.held(partial(files.lock, key), self._wait_s))
+            except TimeoutError as exc:  # an OSError as well, hence first
+                raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
+            except OSError as exc:
+                logger.warning("The speech cache cannot be locked: %s", exc)
             yield
 
     def _make(

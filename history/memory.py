@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import ceil
 from typing import Final
 
@@ -37,16 +38,12 @@ def taking(conversation: Conversation) -> Iterator[int | None]:
     :raises ConversationNotFound: it was deleted while this turn waited.
     """
     with ExitStack() as alone:
-        for moment_s in deadline.moments(WAIT_S):
-            try:
-                alone.enter_context(files.lock(conversation.pk.hex, moment_s))
-            except TimeoutError:  # an OSError as well, hence first
-                continue
-            except OSError as exc:
-                logger.warning("A conversation cannot be locked: %s", exc)
-            break
-        else:
-            raise ConversationBusy(retry_after_s=ceil(WAIT_S))
+        try:
+            alone.enter_context(deadline.held(partial(files.lock, conversation.pk.hex), WAIT_S))
+        except TimeoutError as exc:  # an OSError as well, hence first
+            raise ConversationBusy(retry_after_s=ceil(WAIT_S)) from exc
+        except OSError as exc:
+            logger.warning("A conversation cannot be locked: %s", exc)
         try:
             taken: int | None = number(conversation)
         except OperationalError as exc:

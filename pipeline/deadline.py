@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Final
 
@@ -120,6 +120,25 @@ def moments(timeout_s: float) -> Iterator[float]:
         yield min(LOOK_S, patience.remaining_s)
         if not patience.remaining_s:
             return
+
+
+@contextmanager
+def held(lock: Callable[[float], AbstractContextManager[None]], timeout_s: float) -> Iterator[None]:
+    """With ``lock``, which is given the seconds that it may be waited for, a moment at a time.
+
+    :raises TimeoutError: others have held it for ``timeout_s``.
+    :raises EngineTimeout, ClientGone: what is being done is of no use any more.
+    """
+    with ExitStack() as stack:
+        for moment_s in moments(timeout_s):
+            try:
+                stack.enter_context(lock(moment_s))
+            except TimeoutError:
+                continue
+            break
+        else:
+            raise TimeoutError
+        yield
 
 
 @contextmanager
