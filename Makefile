@@ -15,6 +15,7 @@ PACKAGES := $(if $(filter embedded,$(PROFILE)),.venv/embedded,.venv/all)
 
 # Tests of what is kept in rows, which must do so in PostgreSQL too.
 ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history* tests/unit/test_access* \
+	tests/processes/test_one_synthesis.py \
 	$(addprefix tests/api/test_,conversations.py jobs.py keys.py throttles.py)
 # Those of what is asked of engines, which may be on a cluster.
 ASKED := $(addprefix tests/api/test_,voice.py stream.py speech.py voices.py errors.py openai_audio.py)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import re
 import secrets
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.core.checks import ERROR, run_checks
@@ -25,7 +21,6 @@ from access import tokens
 from access.logs import Discreet
 from access.models import SEEN_EVERY, ApiKey, KeyRefused
 from access.scopes import SCOPES
-from tests.conftest import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -174,23 +169,6 @@ def test_make_key_with_all_there_is() -> None:
     assert (key.tenant, key.scopes, key.per_minute) == ("home", ["metrics", "talk"], 9)
     assert key.expires_at is not None
     assert timedelta(29) < key.expires_at - timezone.now() <= timedelta(30)
-
-
-def test_make_key_before_anything_else(tmp_path: Path) -> None:
-    """It is the first command, where a server without keys refuses to start."""
-    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "VOICEBOT_KEYS": "always"}
-    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
-    variables["VOICEBOT_DATABASE_URL"] = ""  # one that several share is not empty
-    done = subprocess.run(
-        [sys.executable, "manage.py", "make_key", "phone"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert tokens.prefix(done.stdout.strip())
-    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

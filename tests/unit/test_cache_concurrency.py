@@ -1,14 +1,9 @@
 """Many want the same speech at once: it is made once."""
 
 import logging
-import os
-import shutil
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -20,7 +15,6 @@ from pipeline.base import CacheState
 from pipeline.errors import EngineBusy
 from tests.unit.cached import cached, say, spoken
 
-ROOT = Path(__file__).resolve().parents[2]
 SLOW = "tests.unit.cached.Slow"
 
 
@@ -74,49 +68,3 @@ def test_the_wait_has_an_end() -> None:
         say(tts, "Bonjour.")
     assert busy.value.retry_after_s == 1
     assert say(tts, "Bonjour.").cache == "miss"
-
-
-MIGRATE = "from manage import main; import sys; sys.argv[1:] = ['migrate', 'cache', '-v0']; main()"
-ASK = """
-import django
-django.setup()
-from pipeline.engines import engines
-print("ready", flush=True)
-input()
-[speech] = engines.tts.synthesize("Bonjour.")
-print(speech.cache, len(engines.tts.engine.spoken), flush=True)
-"""
-
-
-def test_processes_wait_for_one_synthesis(migrated: Path, tmp_path: Path) -> None:
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "voicebot.settings",
-        "VOICEBOT_ENV_FILE": os.devnull,
-        "VOICEBOT_DATA_DIR": str(tmp_path),
-        "VOICEBOT_TTS_BACKEND": SLOW,
-    }
-    python = [sys.executable, "-W", "ignore", "-c"]
-    if connection.vendor == "sqlite":
-        shutil.copy(migrated, tmp_path / "db.sqlite3")
-    else:
-        subprocess.run([*python, MIGRATE], env=environment, cwd=ROOT, check=True, timeout=60)
-    processes = [
-        subprocess.Popen(
-            [*python, ASK],
-            env=environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("\n")
-        process.stdin.flush()
-    answers = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert sorted(answers) == [["hit", "0"], ["hit", "0"], ["miss", "1"]]

@@ -14,6 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import translation
 from pytest_django import Settings
 
+from console import diagnosis
 from console.diagnosis import Finding, Level, examine
 from pipeline.stt import fake
 from tests.unit.test_checks import FAKES
@@ -169,7 +170,8 @@ def test_a_key_that_others_can_read(port: int, tmp_path: Path) -> None:
 # --- how it is reached -----------------------------------------------------------------------
 
 
-def test_a_port_that_another_program_has(port: int) -> None:
+def test_a_port_that_another_program_has(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "ASK_S", 0.05)  # that program will never answer
     with closing(socket.create_server(("127.0.0.1", port))):
         problem = only(found(port, "problem"))
     assert f"127.0.0.1:{port}" in problem.text

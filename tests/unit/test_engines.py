@@ -104,10 +104,16 @@ class Slow(LanguageModel):
 
 
 class NeverFree(threading.BoundedSemaphore):
-    """Slots that have been waited for in vain."""
+    """Slots that are waited for in vain, and the clock by which they are."""
+
+    now_s = 0.0
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        self.now_s += timeout or 0.0
         return False
+
+    def monotonic(self) -> float:
+        return self.now_s
 
 
 class Mute(tts.Fake):
@@ -246,12 +252,16 @@ def test_waits_for_a_slot(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize(("wait_s", "retry_after_s"), [(0.0, 1), (0.01, 1), (1.2, 2)])
-def test_when_to_come_back_is_as_long_as_the_wait(wait_s: float, retry_after_s: int) -> None:
+def test_when_to_come_back_is_as_long_as_the_wait(
+    wait_s: float, retry_after_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Slow(wait_s=wait_s)
-    engine._free = NeverFree()
+    engine._free = slots = NeverFree()
+    monkeypatch.setattr("pipeline.deadline.time", slots)
     with pytest.raises(EngineBusy) as caught:
         next(engine.reply(QUESTION))
     assert caught.value.retry_after_s == retry_after_s
+    assert slots.now_s == pytest.approx(wait_s)
 
 
 def test_a_deadline_ends_the_work_and_frees_the_slot() -> None:

@@ -1,6 +1,6 @@
 """A program that takes its own rights away and tells what it then cannot do: see test_decoding.
 
-``python -m tests.unit.confined confine|limit|burn PORT``
+``python -m tests.processes.confined confine|limit|burn PORT``
 """
 
 from __future__ import annotations

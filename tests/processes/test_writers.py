@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-PROCESSES, THREADS, ROUNDS = 2, 25, 4  # the last as tests.unit.writers has it
+PROCESSES, THREADS, ROUNDS = 2, 25, 4  # the last as tests.processes.writers has it
 
 
 def test_fifty_writers(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_fifty_writers(tmp_path: Path) -> None:
     subprocess.run(migrate, env=environment, cwd=ROOT, check=True, timeout=60)
     writers = [
         subprocess.Popen(
-            [*python, "-m", "tests.unit.writers", str(THREADS), str(number)],
+            [*python, "-m", "tests.processes.writers", str(THREADS), str(number)],
             env=environment, cwd=ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )

@@ -1,4 +1,4 @@
-"""``python -m tests.unit.writers COUNT``: so many threads that keep and forget, all at once."""
+"""``python -m tests.processes.writers COUNT``: so many threads that keep and forget at once."""
 
 from __future__ import annotations
 

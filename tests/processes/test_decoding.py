@@ -524,7 +524,7 @@ class TestConfinement:
         assert list(own.confined) == outcomes["had"]
 
 
-CONFINED = [sys.executable, "-m", "tests.unit.confined"]
+CONFINED = [sys.executable, "-m", "tests.processes.confined"]
 
 
 def _confined(*arguments: str) -> dict[str, Any]:
