@@ -242,11 +242,11 @@ def _absent() -> list[store.Weights]:
 def _engines() -> Iterator[Finding]:
     """That their packages can be imported: libraries of the system they stand on, a processor that
     knows their instructions. In processes of their own, which may die of it."""
-    for role, engine in _built():
-        modules = list(engine.bare.packages)
-        if fault := _fault(modules):
+    at_work = [(role, engine) for role, outer in _built() for engine in outer.workers]
+    for role, engine in at_work:
+        if fault := _fault(list(engine.packages)):
             mend = _manage().removesuffix("manage.py") + "-m pip install --force-reinstall "
-            mend += " ".join(engine.bare.packages.values()) + " -c requirements.txt"
+            mend += " ".join(engine.packages.values()) + " -c requirements.txt"
             for beginning, package in SYSTEM_PACKAGES.items():
                 if beginning in fault:
                     mend = f"sudo apt install {package}"

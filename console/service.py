@@ -27,7 +27,6 @@ from pipeline.admission import admission
 from pipeline.base import Engine
 from pipeline.engines import ROLES, engines
 from pipeline.errors import InvalidEngineError
-from pipeline.tts.fallback import Fallback
 from pipeline.weighted import Weighted
 from pipeline.weights.manifest import root as weights
 
@@ -59,12 +58,10 @@ def told() -> list[Told]:
 
 
 def _at_work(role: str) -> Sequence[Engine]:
-    """Those that do the work, without what remembers their results."""
     try:
-        bare = engines[role].bare
+        return engines[role].workers
     except InvalidEngineError:  # `manage.py check` tells why
         return []
-    return bare.engines if isinstance(bare, Fallback) else [bare]
 
 
 def _told(role: str, engine: Engine) -> Told:

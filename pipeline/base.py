@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import ceil
@@ -66,6 +66,11 @@ class Engine(ABC):
     def bare(self) -> Engine:
         """The same engine without what remembers its results."""
         return self
+
+    @property
+    def workers(self) -> Sequence[Engine]:
+        """Those that do the work: not what wraps one; several where some stand in for others."""
+        return [self]
 
     @property
     def outbound(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -28,6 +28,10 @@ class Wrapping(Engine, Generic[E]):
     @property
     def name(self) -> str:
         return self.engine.name
+
+    @property
+    def workers(self) -> Sequence[Engine]:
+        return self.engine.workers
 
     @property
     def outbound(self) -> bool:

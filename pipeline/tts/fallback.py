@@ -13,7 +13,7 @@ from itertools import chain
 from typing import cast
 
 from pipeline.audio import Audio
-from pipeline.base import Deadline
+from pipeline.base import Deadline, Engine
 from pipeline.breaker import Resting
 from pipeline.engines import build
 from pipeline.errors import EngineError, InvalidEngineError
@@ -63,6 +63,10 @@ class Fallback(TextToSpeech):
         bare = copy(self)
         bare.engines = [cast("TextToSpeech", engine.bare) for engine in self.engines]
         return bare
+
+    @property
+    def workers(self) -> Sequence[Engine]:
+        return [worker for engine in self.engines for worker in engine.workers]
 
     @property
     def outbound(self) -> bool:

@@ -19,12 +19,26 @@ from history.models import Conversation, Turn
 from jobs.models import Job, Status
 from pipeline import metrics
 from pipeline.engines import engines
+from pipeline.tts.fake import Fake
+from pipeline.weighted import Weighted
 from tests.unit.remembered import converse
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
 pytestmark = pytest.mark.django_db
+
+HEAVY_BYTES = 60_000_000
+
+
+class Heavy(Weighted, Fake):
+    """Takes that much when it is loaded."""
+
+    def missing(self) -> None:
+        return None
+
+    def _load(self) -> None:
+        self._ballast = b"x" * HEAVY_BYTES
 
 URL = "/admin/dashboard/"
 
@@ -133,6 +147,21 @@ def test_engines_are_told_with_their_memory_and_who_waits(operator: Client) -> N
     assert (told["stt"].waiting, told["llm"].waiting) == (1, 0)
     assert "Waiting now 1 " in text(html)
     assert "alarming" in html
+
+
+def test_an_engine_is_told_without_what_remembers_for_it(
+    operator: Client, settings: Settings
+) -> None:
+    """Its weights, and the memory that they took."""
+    heavy = {"BACKEND": f"{__name__}.Heavy", "OPTIONS": {"weights": "kokoro-82m-int8"}}
+    settings.ENGINES = {
+        **settings.ENGINES,
+        "tts": {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": heavy}},
+    }
+    engines.tts.warm_up()
+    [told] = [one for one in service.told() if one.role == "tts"]
+    assert (told.name, told.weights) == ("Heavy", "kokoro-82m-int8")
+    assert (told.memory_bytes or 0) > HEAVY_BYTES / 2
 
 
 def test_engines_that_cannot_be_loaded_say_why(operator: Client, settings: Settings) -> None:

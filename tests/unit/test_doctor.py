@@ -17,6 +17,7 @@ from pytest_django import Settings
 from console import diagnosis
 from console.diagnosis import Finding, Level, examine
 from pipeline.stt import fake
+from pipeline.tts import fake as speaking
 from tests.unit.test_checks import FAKES
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +27,12 @@ class Standing(fake.Fake):
     """Stands on a package that tests write."""
 
     packages = {"doctored": "doctored-package"}
+
+
+class Speaking(speaking.Fake):
+    """Likewise."""
+
+    packages = Standing.packages
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +124,20 @@ def test_a_package_that_cannot_be_imported(
     assert problem.subject == "stt"
     assert said in problem.text
     assert mend in problem.mend
+
+
+def test_a_package_of_an_engine_whose_speech_is_kept(
+    port: int, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "doctored.py").write_text("import os; os.abort()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    speaks = {"BACKEND": f"{__name__}.Speaking"}
+    kept = {"BACKEND": "cache.tts.CachedTextToSpeech", "OPTIONS": {"engine": speaks}}
+    settings.ENGINES = {**FAKES, "tts": kept}
+    problem = only(found(port, "problem"))
+    assert problem.subject == "tts"
+    assert "doctored-package" in problem.mend
 
 
 def test_npm_is_wanted_where_weights_are(
