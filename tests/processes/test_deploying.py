@@ -150,7 +150,24 @@ def test_it_serves_those_who_have_a_key_and_not_without_one(image: Path) -> None
     assert run(image, "python", "manage.py", "make_key", "phone").returncode == 0
     served = run(image, "sh", "deploy/serve.sh")
     assert served.returncode == 0, served.stderr
-    options = re.search(r"uvicorn voicebot\.asgi.* (--lifespan .*)$", text("Makefile"), re.M)
-    assert options
-    called = f"called: voicebot.asgi:application --host 0.0.0.0 --port 8000 {options[1]}\n"
-    assert called in served.stdout
+    assert "called: voicebot.asgi:application --host 0.0.0.0 --port 8000 " in served.stdout
+
+
+def test_it_is_served_in_one_way() -> None:
+    """Whether by `make run`, in a container, under systemd or in Kubernetes: but for the address,
+    and for how long turns are waited for when it stops."""
+    assert re.search(r"^ExecStart=.* deploy/serve\.sh$", text("deploy/voicebot.service"), re.M)
+    assert 'CMD ["sh", "deploy/serve.sh"]' in text("Dockerfile")
+    assert "command:" not in text("compose.yaml")
+    places = ("Makefile", "deploy/serve.sh", "deploy/kubernetes/servers.yaml")
+    ways = {tuple(served_with(place)) for place in places}
+    assert len(ways) == 1, ways
+    assert "--no-proxy-headers" in ways.pop()
+
+
+def served_with(place: str) -> list[str]:
+    """The options of uvicorn there."""
+    line = re.sub(r"\s*\\?\n\s*", " ", text(place))
+    found = re.search(r"uvicorn voicebot\.asgi:\S+ .*?--port \S+ (.*?--timeout\S+) \d+ ", line)
+    assert found
+    return found[1].split()
