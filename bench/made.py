@@ -62,6 +62,7 @@ class Maker:
             made.append(self._turn(own, 1 + number // max(conversations, 1)))
         if made:
             made[len(made) // 3].transcript = f"Qu’est-ce qu’un {RARE} ?"
+        made.sort(key=lambda row: row.created_at)  # as they come to lie in a table
         Turn.objects.bulk_create(made, BATCH)
         sentences = (sentence for row in made if not row.code for sentence in self._sentences(row))
         for batch in _batches(sentences):

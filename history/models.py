@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 TITLE_CHARS = 80
 STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
+FILTERS = ("tenant", "code", "language", "stt_engine", "llm_engine", "tts_engine")
+"""What turns are looked for by, in their list."""
 
 
 def title(said: str) -> str:
@@ -163,7 +165,7 @@ class Turn(models.Model):
     replayed_from = models.CharField(
         _("from stage"), max_length=3, blank=True, choices=[(stage, stage) for stage in STAGES]
     )
-    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True, db_index=True)
+    tenant = models.CharField(_("tenant"), max_length=MAX_CHARS, blank=True)
     request_id = models.CharField(_("request"), max_length=64, db_index=True)
     created_at = models.DateTimeField(_("time"), default=timezone.now)
     said_at = models.DateTimeField(
@@ -173,11 +175,9 @@ class Turn(models.Model):
         help_text=_("When it was first asked, where it is tried again."),
     )
     status = models.PositiveSmallIntegerField(_("HTTP status"))
-    code = models.CharField(
-        _("error"), max_length=64, blank=True, db_index=True, help_text=_("Empty: none.")
-    )
+    code = models.CharField(_("error"), max_length=64, blank=True, help_text=_("Empty: none."))
 
-    language = models.CharField(_("language"), max_length=16, blank=True, db_index=True)
+    language = models.CharField(_("language"), max_length=16, blank=True)
     transcript = models.TextField(_("transcript"), blank=True)
     transcript_chars = models.PositiveIntegerField(_("characters heard"), default=0)
     reply = models.TextField(_("reply"), blank=True)
@@ -196,9 +196,9 @@ class Turn(models.Model):
 
     # Where it came from. An engine's name is that in `engines`, or of those that spoke.
     engines = models.JSONField(_("engines"), default=dict)
-    stt_engine = models.CharField(_("listened"), max_length=100, blank=True, db_index=True)
-    llm_engine = models.CharField(_("replied"), max_length=100, blank=True, db_index=True)
-    tts_engine = models.CharField(_("spoke"), max_length=100, blank=True, db_index=True)
+    stt_engine = models.CharField(_("listened"), max_length=100, blank=True)
+    llm_engine = models.CharField(_("replied"), max_length=100, blank=True)
+    tts_engine = models.CharField(_("spoke"), max_length=100, blank=True)
     stt_cache = models.CharField(_("cache of transcripts"), max_length=4, default="off")
     llm_cache = models.CharField(_("cache of replies"), max_length=4, default="off")
     tts_cache = models.CharField(_("cache of speech"), max_length=4, default="off")
@@ -238,7 +238,12 @@ class Turn(models.Model):
                 name="history_replays",
             ),
             models.Index(fields=["utterance_bytes", "speech_bytes"], name="history_kept_sounds"),
+            # What lists are filtered by, in their order: none of it is sorted to be shown.
             models.Index(fields=["-created_at", "-id"], name="history_latest"),
+            *(
+                models.Index(fields=[field, "-created_at", "-id"], name=f"history_latest_{field}")
+                for field in FILTERS
+            ),
         ]
         permissions = [("listen_turn", _("Can listen to utterances and speech"))]
 
