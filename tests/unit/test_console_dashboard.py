@@ -40,6 +40,7 @@ class Heavy(Weighted, Fake):
     def _load(self) -> None:
         self._ballast = b"x" * HEAVY_BYTES
 
+
 URL = "/admin/dashboard/"
 
 
