@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HERE: Final = "here"
 """The lane of this machine's processors; that of an engine elsewhere is called as its role."""
 
-WORTH: Final = 0.4
+WORTH: Final = 0.3
 """Of the time of a usual turn: who waits so long is still served well."""
 
 LEAST_S: Final = 0.1

@@ -60,7 +60,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def admission(clock: Clock, settings: Settings) -> Admission:
-    """Stages take a second each, and a wait may take 1.2 s."""
+    """Stages take a second each, and a wait may take 0.9 s."""
     settings.VOICEBOT_MAX_WAIT_S = 0
     admission = Admission(clock)
     admission.pace.heard(5.0, 1.0)
@@ -114,13 +114,13 @@ def test_what_the_next_turn_would_wait(admission: Admission) -> None:
 def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clock: Clock) -> None:
     begun(admission)
     assert admission.usual_s == pytest.approx(3)
-    assert admission.longest_s == pytest.approx(1.2)
+    assert admission.longest_s == pytest.approx(0.9)
     assert wait_s(admission) == pytest.approx(3)
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
-    assert busy.value.retry_after_s == 2  # 3 s of work before it, 1.2 s of which it may wait
+    assert busy.value.retry_after_s == 3  # 3 s of work before it, 0.9 s of which it may wait
     assert len(admission) == 1
-    clock.now += 1.4
+    clock.now += 1.9
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
     assert busy.value.retry_after_s == 1
@@ -130,10 +130,10 @@ def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clo
 
 def test_those_who_wait_count_wholly(admission: Admission, clock: Clock) -> None:
     begun(admission)
-    clock.now += 2
+    clock.now += 2.25
     entered(admission)
-    assert wait_s(admission) == pytest.approx(4)
-    clock.now += 1
+    assert wait_s(admission) == pytest.approx(3.75)
+    clock.now += 0.75
     assert wait_s(admission) == pytest.approx(3)
 
 
@@ -152,7 +152,7 @@ def test_who_is_late_is_taken_to_be_as_late_again(admission: Admission, clock: C
     assert wait_s(admission) == pytest.approx(0)
     clock.now += 1
     assert wait_s(admission) == pytest.approx(1)
-    clock.now += 9
+    clock.now += 8.75
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
     assert busy.value.retry_after_s == 9
@@ -196,11 +196,12 @@ def test_a_part_of_a_turn_waits_for_the_same_processors(admission: Admission) ->
 # --- engines elsewhere have lanes of their own ----------------------------------------------------
 
 
-def test_stages_elsewhere_overlap(admission: Admission) -> None:
+def test_stages_elsewhere_overlap(admission: Admission, clock: Clock) -> None:
     begun(admission, AWAY)
     # It hears for a second, and so do others before: what follows is free by then.
     assert wait_s(admission, AWAY) == pytest.approx(1)
     assert wait_s(admission, AWAY, "llm") == pytest.approx(1)
+    clock.now += 0.25
     begun(admission, AWAY)
     with pytest.raises(EngineBusy):
         entered(admission, AWAY)
