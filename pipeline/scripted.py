@@ -1,4 +1,4 @@
-"""What the fake engines share: answers can be queued, calls are kept.
+"""What the fake engines share: answers can be queued, the last calls are kept.
 
 The fakes are real engines chosen by settings, as Django's ``locmem`` mail backend is: tests and
 front-end work use them where no weights are wanted.
@@ -13,9 +13,13 @@ from typing import Final, Generic, TypeVar
 from pipeline.base import Deadline
 
 Answer = TypeVar("Answer")
+Call = TypeVar("Call")
 
 
 LOOK_S: Final = 0.02
+
+KEPT: Final = 32
+"""Calls, for tests to look at. A server may run on fakes for long."""
 
 
 def pass_time(seconds: float, deadline: Deadline) -> None:
@@ -27,6 +31,14 @@ def pass_time(seconds: float, deadline: Deadline) -> None:
     while (left_s := done - time.monotonic()) > 0:
         deadline.check()
         time.sleep(min(LOOK_S, left_s))
+
+
+class Calls(list[Call]):
+    """The last ``KEPT`` of what was asked for, in order."""
+
+    def append(self, call: Call) -> None:
+        super().append(call)
+        del self[:-KEPT]
 
 
 class Script(Generic[Answer]):

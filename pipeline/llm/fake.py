@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.base import Deadline
 from pipeline.llm.base import Deltas, LanguageModel, Message, Sampling, Stops, Usage
-from pipeline.scripted import Script, pass_time
+from pipeline.scripted import Calls, Script, pass_time
 
 
 class Fake(LanguageModel):
@@ -32,8 +32,8 @@ class Fake(LanguageModel):
         self._context_tokens = context_tokens
         self._takes_s = takes_s
         self.script: Script[str] = Script()
-        self.asked: list[tuple[Message, ...]] = []
-        self.sampled: list[Sampling] = []
+        self.asked: Calls[tuple[Message, ...]] = Calls()
+        self.sampled: Calls[Sampling] = Calls()
         self.stopped = 0  # replies that were closed before their end
 
     def _load(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.audio import Audio
 from pipeline.base import Deadline
 from pipeline.errors import NoSpeech
-from pipeline.scripted import Script, pass_time
+from pipeline.scripted import Calls, Script, pass_time
 from pipeline.stt.base import SILENCE_PEAK, Segment, SpeechToText, Transcript, Wanted, Word
 
 
@@ -39,8 +39,8 @@ class Fake(SpeechToText):
         self._takes_s = takes_s
         self._text = text
         self.script: Script[str] = Script()
-        self.heard: list[Audio] = []
-        self.wanted: list[Wanted] = []
+        self.heard: Calls[Audio] = Calls()
+        self.wanted: Calls[Wanted] = Calls()
 
     def _load(self) -> None:
         pass

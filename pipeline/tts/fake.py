@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.audio import Audio
 from pipeline.base import Deadline
-from pipeline.scripted import Script, pass_time
+from pipeline.scripted import Calls, Script, pass_time
 from pipeline.tts.base import TextToSpeech, Voice
 
 RATE = 24_000  # Hz
@@ -40,7 +40,7 @@ class Fake(TextToSpeech):
         super().__init__(slots=slots, wait_s=wait_s, timeout_s=timeout_s)
         self._takes_s = takes_s
         self.script: Script[Audio] = Script()
-        self.spoken: list[str] = []
+        self.spoken: Calls[str] = Calls()
 
     def _load(self) -> None:
         pass

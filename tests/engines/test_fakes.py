@@ -8,6 +8,7 @@ import pytest
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.llm import fake as llm
 from pipeline.llm.base import Message
+from pipeline.scripted import KEPT, Calls
 from pipeline.stt import fake as stt
 from pipeline.tts import fake as tts
 from tests.engines.contract import (
@@ -70,3 +71,10 @@ class TestFakeTextToSpeech(TextToSpeechContract):
             next(engine.synthesize("Oui.", voice=voice)).audio for voice in ("grave", "claire")
         )
         assert not np.array_equal(low.samples, high.samples)
+
+
+def test_the_last_calls_are_kept_however_long_a_server_runs_on_fakes() -> None:
+    calls: Calls[int] = Calls()
+    for number in range(KEPT + 10):
+        calls.append(number)
+    assert calls == list(range(10, KEPT + 10))
