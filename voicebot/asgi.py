@@ -6,8 +6,10 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
 
+from pipeline import memory
 from voicebot import tracing
 
+memory.keep_arenas_few()
 tracing.start()
 django_application = get_asgi_application()
 

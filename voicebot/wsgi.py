@@ -6,8 +6,10 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
 
+from pipeline import memory
 from voicebot import tracing
 
+memory.keep_arenas_few()
 tracing.start()
 application = get_wsgi_application()
 
