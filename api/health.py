@@ -36,7 +36,7 @@ class LiveView(ApiView):
 
 
 class ReadyView(ApiView):
-    """A turn would be answered now: engines loaded, room on the disk, database at hand.
+    """A turn would be answered now: engines loaded, none hangs, room on the disk, database at hand.
 
     A balancer that has no key is told that much, and nothing of what is here.
     """
@@ -51,7 +51,7 @@ class ReadyView(ApiView):
             "database": _database(),
         }
         ready = (
-            all(engine["loaded"] for engine in report["engines"].values())
+            all(engine["loaded"] and not engine["hangs"] for engine in report["engines"].values())
             and report["disk"]["ok"]
             and report["database"]["ok"]
         )
@@ -68,8 +68,13 @@ def _engine(role: str) -> dict[str, Any]:
     try:
         engine = engines[role]
     except InvalidEngineError:
-        return {"engine": None, "loaded": False, "outbound": None}
-    return {"engine": engine.name, "loaded": engine.loaded, "outbound": engine.outbound}
+        return {"engine": None, "loaded": False, "outbound": None, "hangs": False}
+    return {
+        "engine": engine.name,
+        "loaded": engine.loaded,
+        "outbound": engine.outbound,
+        "hangs": engine.hangs,
+    }
 
 
 def _disk() -> dict[str, Any]:

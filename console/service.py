@@ -44,6 +44,7 @@ class Told:
     name: str
     weights: str
     loaded: bool
+    hangs: bool  # none of its calls ends
     missing: str  # why it could not be loaded; empty where it could, or is
     outbound: bool
     memory_bytes: int | None  # that loading it took; None: not known, or not of this machine
@@ -70,6 +71,7 @@ def _told(role: str, engine: Engine) -> Told:
         name=engine.name,
         weights=Path(engine.weights).name if isinstance(engine, Weighted) else "",
         loaded=engine.loaded,
+        hangs=engine.hangs,
         missing="" if engine.loaded else engine.missing() or "",
         outbound=engine.outbound,
         memory_bytes=engine.memory_bytes,

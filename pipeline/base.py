@@ -51,6 +51,7 @@ class Engine(ABC):
             raise ValueError(f"slots must be at least 1, not {slots}")
         self.slots = slots
         self._free = threading.BoundedSemaphore(slots)
+        self._calls: set[Deadline] = set()  # of those in a slot
         self._wait_s = wait_s
         self._timeout_s = timeout_s
         self._load_lock = threading.Lock()
@@ -86,6 +87,17 @@ class Engine(ABC):
     def at_once(self) -> int:
         """Calls that do not wait for each other."""
         return self.slots
+
+    @property
+    def hanging(self) -> int:
+        """Calls that should have ended long ago. They keep their slots: what computes in a thread
+        cannot be stopped from outside."""
+        return sum(until.hangs for until in tuple(self._calls))
+
+    @property
+    def hangs(self) -> bool:
+        """No call could have a slot, until the process starts anew."""
+        return self.hanging >= self.slots
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -176,14 +188,17 @@ class Engine(ABC):
         with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
             self._acquire()
         started = time.monotonic()
+        until = Deadline(self._timeout_s, within=deadline.current())
+        self._calls.add(until)
         try:
             with (
                 metrics.working(self.role, self.name),
                 tracing.span(self.role, engine=self.name),
                 self._foreign_errors(),
             ):
-                yield Deadline(self._timeout_s, within=deadline.current())
+                yield until
         finally:
+            self._calls.remove(until)
             self._free.release()
             worked_s = time.monotonic() - started
             if (place := admission.current()) is not None:
@@ -192,11 +207,14 @@ class Engine(ABC):
 
     def _acquire(self) -> None:
         """:raises EngineBusy: every slot stays taken.
+        :raises EngineUnavailable: by calls that hang.
         :raises EngineTimeout, ClientGone: the work is of no use any more.
         """
         for moment_s in deadline.moments(self._wait_s):
             if self._free.acquire(timeout=moment_s):
                 return
+            if self.hangs:
+                raise EngineUnavailable(_("%(engine)s hangs.") % {"engine": self.name})
         raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
 
     @contextmanager

@@ -21,6 +21,9 @@ from pipeline.errors import ClientGone, EngineTimeout
 LOOK_S: Final = 0.5
 """How soon whoever waits for something notices that nobody waits for it any more."""
 
+HANGS_S: Final = 10.0
+"""Work that goes on for so long after its deadline does not look at it: it may never end."""
+
 
 class Deadline:
     """The moment after which the work is of no use any more."""
@@ -29,14 +32,14 @@ class Deadline:
         """No later than ``within``, of the work that this one is part of."""
         self._end = time.monotonic() + timeout_s
         self._within = within
-        self._left = threading.Event()
+        self._left_at = math.inf
         self._lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
 
     def leave(self) -> None:
         """Nobody waits any more."""
         with self._lock:
-            self._left.set()
+            self._left_at = min(self._left_at, time.monotonic())
             for stop in self._stops:
                 stop()
 
@@ -49,7 +52,7 @@ class Deadline:
                 yield
             return
         with self._lock:
-            if self._left.is_set():
+            if self._left_at < math.inf:
                 stop()
             self._stops.append(stop)
         try:
@@ -60,7 +63,7 @@ class Deadline:
 
     @property
     def left(self) -> bool:
-        return self._left.is_set() or (self._within is not None and self._within.left)
+        return self._left_at < math.inf or (self._within is not None and self._within.left)
 
     @property
     def remaining_s(self) -> float:
@@ -68,6 +71,17 @@ class Deadline:
             return 0.0
         own_s = max(0.0, self._end - time.monotonic())
         return own_s if self._within is None else min(own_s, self._within.remaining_s)
+
+    @property
+    def overdue_s(self) -> float:
+        """For how long it has passed, or nobody has waited any more; 0 before."""
+        own_s = max(0.0, time.monotonic() - min(self._end, self._left_at))
+        return own_s if self._within is None else max(own_s, self._within.overdue_s)
+
+    @property
+    def hangs(self) -> bool:
+        """Whatever should have ended by now is not to be waited for."""
+        return self.overdue_s > HANGS_S
 
     def check(self) -> None:
         """Raise ``EngineTimeout`` when it has passed, ``ClientGone`` when nobody waits."""

@@ -46,6 +46,14 @@ class Wrapping(Engine, Generic[E]):
         return self.engine.at_once
 
     @property
+    def hanging(self) -> int:
+        return self.engine.hanging
+
+    @property
+    def hangs(self) -> bool:
+        return self.engine.hangs
+
+    @property
     def identity(self) -> Mapping[str, str]:
         return self.engine.identity
 

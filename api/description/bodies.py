@@ -198,6 +198,7 @@ class Engine(Body):
     engine = fields.CharField(allow_null=True)
     loaded = fields.BooleanField()
     outbound = fields.BooleanField(allow_null=True)
+    hangs = fields.BooleanField(help_text="None of its calls ends: the server has to start anew.")
 
 
 class Engines(Body):

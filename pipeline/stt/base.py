@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline import metrics, returned
 from pipeline.admission import admission
+from pipeline.ahead import aside
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import NoSpeech, UnsupportedLanguage, UnsupportedTask
@@ -113,12 +115,7 @@ class SpeechToText(Engine):
         if audio.samples.size == 0:
             raise NoSpeech
         wanted = Wanted(language, task, prompt.strip(), words)
-        with self._at_work() as deadline:
-            self._check(wanted)
-            metrics.AUDIO.labels("in").inc(audio.duration)
-            started = time.monotonic()
-            transcript = _checked(self._transcribe(audio, wanted, deadline))
-            admission.pace.heard(audio.duration, time.monotonic() - started)
+        transcript = aside(partial(self._heard, audio, wanted))
         if not transcript.text.strip():
             raise NoSpeech
         written = "en" if task == "translate" else transcript.language
@@ -129,6 +126,15 @@ class SpeechToText(Engine):
         can tell, hence all of it where there is any sound."""
         quiet = float(np.abs(samples).max(initial=0.0)) < SILENCE_PEAK
         return [] if quiet else [(0, len(samples))]
+
+    def _heard(self, audio: Audio, wanted: Wanted) -> Transcript:
+        with self._at_work() as deadline:
+            self._check(wanted)
+            metrics.AUDIO.labels("in").inc(audio.duration)
+            started = time.monotonic()
+            transcript = _checked(self._transcribe(audio, wanted, deadline))
+            admission.pace.heard(audio.duration, time.monotonic() - started)
+            return transcript
 
     def _check(self, wanted: Wanted) -> None:
         if wanted.language is not None and wanted.language not in self.languages:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics, returned
 from pipeline.admission import admission
-from pipeline.ahead import ahead
+from pipeline.ahead import ahead, aside
 from pipeline.audio import Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
@@ -172,11 +173,15 @@ class TextToSpeech(Engine):
                 for audio, last in pieces:
                     yield self._speech(sentence, audio, voice, last=last)
             return
+        audio = aside(partial(self._spoken, sentence, voice, speed))
+        yield self._speech(sentence, audio, voice)
+
+    def _spoken(self, sentence: str, voice: Voice, speed: float) -> Audio:
         with self._at_work() as deadline:
             started = time.monotonic()
             audio = self._looked_at(self._synthesize(sentence, voice, speed, deadline))
             admission.pace.spoke(len(sentence), time.monotonic() - started)
-        yield self._speech(sentence, audio, voice)
+            return audio
 
     def _made(
         self, sentence: str, voice: Voice, speed: float

@@ -81,6 +81,14 @@ class Fallback(TextToSpeech):
         return self.engines[0].at_once
 
     @property
+    def hanging(self) -> int:
+        return sum(engine.hanging for engine in self.engines)
+
+    @property
+    def hangs(self) -> bool:
+        return all(engine.hangs for engine in self.engines)
+
+    @property
     def identity(self) -> Mapping[str, str]:
         """Of each engine, by its place. ``Speech.engine`` says which of them spoke."""
         return {

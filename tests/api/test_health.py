@@ -35,7 +35,7 @@ def test_ready_once_the_engines_are_loaded(client: Client, path: str) -> None:
     assert response.status_code == 200
     report = response.json()
     assert report.pop("disk")["free_bytes"] > 0
-    fake = {"engine": "Fake", "loaded": True, "outbound": False}
+    fake = {"engine": "Fake", "loaded": True, "outbound": False, "hangs": False}
     assert report == {
         "status": "ready",
         "engines": {"stt": fake, "llm": fake, "tts": fake},
@@ -48,7 +48,7 @@ def test_a_wrong_configuration_is_reported(client: Client, settings: Settings) -
     settings.ENGINES = {"stt": {"BACKEND": "nowhere.Nothing"}}
     response = client.get("/api/health/ready")
     assert response.status_code == 503
-    missing = {"engine": None, "loaded": False, "outbound": None}
+    missing = {"engine": None, "loaded": False, "outbound": None, "hangs": False}
     assert response.json()["engines"] == {"stt": missing, "llm": missing, "tts": missing}
 
 

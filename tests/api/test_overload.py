@@ -18,6 +18,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from pytest_django import Settings
 
 from history.models import Turn
+from pipeline import ahead, deadline
 from pipeline.admission import Place, admission
 from pipeline.engines import engines
 from pipeline.llm.fake import Fake as FakeLanguageModel
@@ -212,6 +213,36 @@ def test_a_deadline_in_the_midst_of_a_stream(ask: Ask, settings: Settings) -> No
     assert "event: error" in told
     assert '"engine_timeout"' in told
     assert len(admission) == 0
+
+
+def test_an_engine_that_hangs_costs_its_slot_and_nobody_an_answer(
+    ask: Ask, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VOICEBOT_MAX_TURN_S = 0.2
+    monkeypatch.setattr(ahead, "LOOK_S", 0.01)
+    monkeypatch.setattr(deadline, "HANGS_S", 0.1)
+    settings.ENGINES = {**settings.ENGINES, "llm": {"BACKEND": f"{doubles.__name__}.Gated"}}
+    engines.warm_up()
+    llm: Any = engines.llm
+    answer = ask(headers={"cache-control": "no-store"})
+    assert answer.status_code == 504
+    assert answer.json()["code"] == "engine_timeout"
+    assert len(admission) == 0
+    ready = client.get("/api/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["status"] == "unavailable"
+    hangs = {role: engine["hangs"] for role, engine in ready.json()["engines"].items()}
+    assert hangs == {"stt": False, "llm": True, "tts": False}
+    settings.VOICEBOT_MAX_TURN_S = 60
+    monkeypatch.setattr(deadline, "LOOK_S", 0.01)
+    answer = ask(headers={"cache-control": "no-store"})
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "engine_unavailable"
+    assert len(admission) == 0
+    llm.go_on.set()
+    until(lambda: not llm.hangs)
+    assert client.get("/api/health/ready").status_code == 200
+    assert ask(headers={"cache-control": "no-store"}).status_code == 200
 
 
 # --- a client that leaves -----------------------------------------------------------------------

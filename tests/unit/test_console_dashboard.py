@@ -18,6 +18,7 @@ from console.charts import Series
 from history.models import Conversation, Turn
 from jobs.models import Job, Status
 from pipeline import metrics
+from pipeline.base import Engine
 from pipeline.engines import engines
 from pipeline.tts.fake import Fake
 from pipeline.weighted import Weighted
@@ -163,6 +164,14 @@ def test_an_engine_is_told_without_what_remembers_for_it(
     [told] = [one for one in service.told() if one.role == "tts"]
     assert (told.name, told.weights) == ("Heavy", "kokoro-82m-int8")
     assert (told.memory_bytes or 0) > HEAVY_BYTES / 2
+
+
+def test_an_engine_that_hangs_is_told(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.stt.bare.warm_up()
+    assert "hangs" not in text(page(operator.get(URL)))
+    monkeypatch.setattr(Engine, "hangs", True)
+    assert all(one.hangs for one in service.told())
+    assert "hangs" in text(page(operator.get(URL)))
 
 
 def test_engines_that_cannot_be_loaded_say_why(operator: Client, settings: Settings) -> None:

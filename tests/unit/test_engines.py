@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from django.test import override_settings
 from pytest_django import Settings
 
+from pipeline import ahead, deadline
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import Deadline, Engine
 from pipeline.engines import Engines, build, engines
@@ -303,6 +305,104 @@ def test_deadline() -> None:
     assert deadline.remaining_s == 0
     with pytest.raises(EngineTimeout):
         deadline.check()
+
+
+# --- Work that never looks at its deadline ------------------------------------------------------
+
+
+class Stuck:
+    """Holds up whoever passes, whatever the time, until it is let go."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def __call__(self) -> Exception:
+        self.go_on.wait(60)
+        return RuntimeError("late")
+
+
+class StuckStt(stt.Fake):
+    def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
+        raise stuck()
+
+
+class StuckLlm(llm.Fake):
+    def _reply(
+        self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
+    ) -> Generator[str, None, None]:
+        yield "Bonjour."
+        raise stuck()
+
+
+class StuckTts(tts.Fake):
+    def _synthesize(self, sentence: str, voice: Voice, speed: float, deadline: Deadline) -> Audio:
+        raise stuck()
+
+
+def hear() -> tuple[Engine, Callable[[], object]]:
+    engine = StuckStt()
+    return engine, lambda: engine.transcribe(SOUND)
+
+
+def write() -> tuple[Engine, Callable[[], object]]:
+    engine = StuckLlm()
+
+    def read() -> list[str]:
+        deltas = (delta for delta in engine.reply(QUESTION))
+        with ahead.ahead(deltas) as written:  # as turns do
+            return list(written)
+
+    return engine, read
+
+
+def speak(*, eager: bool) -> tuple[Engine, Callable[[], object]]:
+    engine = StuckTts()
+    return engine, lambda: list(engine.synthesize("Oui.", eager=eager))
+
+
+stuck = Stuck()
+
+
+@pytest.mark.parametrize(
+    "made", [hear, write, partial(speak, eager=False), partial(speak, eager=True)]
+)
+def test_an_engine_that_hangs_is_left_alone_and_says_so(
+    made: Callable[[], tuple[Engine, Callable[[], object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, call = made()
+    stuck.go_on.clear()
+    monkeypatch.setattr(ahead, "LOOK_S", 0.01)
+    monkeypatch.setattr(deadline, "LOOK_S", 0.01)
+    monkeypatch.setattr(deadline, "HANGS_S", 0.1)
+    with deadline.within(0.05), pytest.raises(EngineTimeout):
+        call()
+    assert engine.hangs
+    assert engine.hanging == 1
+    # Whoever comes now learns at once, rather than when it has waited for the slot.
+    with pytest.raises(EngineUnavailable, match="hangs"):
+        call()
+    stuck.go_on.set()
+    until(lambda: not engine.hangs)
+    assert engine.hanging == 0
+    with pytest.raises(EngineError, match="failed"):  # it works again, as far as it can
+        call()
+
+
+def test_an_engine_of_which_one_slot_hangs_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Patient(slots=2, timeout_s=0)
+    monkeypatch.setattr(deadline, "HANGS_S", 0.0)
+    with engine._slot():
+        assert (engine.hanging, engine.hangs) == (1, False)
+        with engine._slot():
+            assert (engine.hanging, engine.hangs) == (2, True)
+    assert (engine.hanging, engine.hangs) == (0, False)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.001)
 
 
 # --- What goes wrong inside --------------------------------------------------------------------
