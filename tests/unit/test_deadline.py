@@ -58,28 +58,40 @@ def test_what_is_asked_next_by_the_same_connection_is_not_left() -> None:
     leaked.run(next_request)
 
 
-def test_what_is_overdue_does_not_look_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 1000.0
-    monkeypatch.setattr(deadline.time, "monotonic", lambda: now)
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("pipeline.deadline.time.monotonic", clock)
+    return clock
+
+
+def test_what_is_overdue_does_not_look_at_its_deadline(clock: Clock) -> None:
     with deadline.waited_for() as request, deadline.within(60) as turn:
         own, part = Deadline(5, turn), Deadline(90, turn)
-        now += 5
-        assert [each.overdue_s for each in (request, turn, own, part)] == [0, 0, 0, 0]
-        now += 3
-        assert [each.overdue_s for each in (request, turn, own, part)] == [0, 0, 3, 0]
-        assert not own.hangs
-        now += 7
-        assert not own.hangs
-        now += 0.001
-        assert own.hangs
-        assert not part.hangs
-        now = 1010
+        each = (request, turn, own, part)
+        clock.now += 5
+        assert [one.overdue_s for one in each] == [0, 0, 0, 0]
+        clock.now += 3
+        assert [one.overdue_s for one in each] == [0, 0, 3, 0]
+        clock.now += 7
+        assert [one.hangs for one in each] == [False, False, False, False]
+        clock.now += 0.001
+        assert [one.hangs for one in each] == [False, False, True, False]
+        clock.now = 1010
         request.leave()  # of which all of it is part
-        now += 2
+        clock.now = 1012
         request.leave()
-        assert [each.overdue_s for each in (request, turn, own, part)] == [2, 2, 7, 2]
-        now = 1100
-        assert [each.overdue_s for each in (request, turn, own, part)] == [90, 90, 95, 90]
+        assert [one.overdue_s for one in each] == [2, 2, 7, 2]
+        clock.now = 1100
+        assert [one.overdue_s for one in each] == [90, 90, 95, 90]
 
 
 def test_work_is_interrupted_by_who_leaves() -> None:
