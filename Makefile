@@ -64,7 +64,7 @@ check: .venv/dev  ## lint and types
 	$(BIN)/mypy .
 
 unit: .venv/dev  ## the tests that need no weights, in seconds
-	$(BIN)/pytest tests/unit tests/api tests/web
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests/unit tests/api tests/web
 
 format: .venv/dev  ## put the code in shape
 	$(BIN)/ruff check --fix .

@@ -260,6 +260,8 @@ def _engines() -> Iterator[Finding]:
 
 def _fault(modules: list[str]) -> str:
     """Why ``modules`` cannot be imported, in a line; empty where they can, or are not installed."""
+    if not modules:
+        return ""
     code = (
         "import importlib, importlib.util, sys\n"
         "for name in sys.argv[1:]:\n"
