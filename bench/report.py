@@ -62,6 +62,7 @@ class Report:
                 overhead=self._number(turn["http"]["overhead_ms"]),
                 cached=self._number(turn["http"]["cached_ms"]),
                 stalls=len(took["stalls_s"]),
+                longest=self._longest(took["stalls_s"]),
             ),
             *self._peers(turn),
             *self._limits(),
@@ -124,8 +125,14 @@ class Report:
                 for took_s, ratio in zip((first, total), ratios, strict=True)
             ),
             f"{self._number(turn[name]['memory_mb'] / 1000)} {self._words['gb']}",
-            str(len(turn[name]["stalls_s"])),
+            f"{len(turn[name]['stalls_s'])}{self._longest(turn[name]['stalls_s'])}",
         ]
+
+    def _longest(self, stalls_s: Sequence[float]) -> str:
+        if not stalls_s:
+            return ""
+        text: str = self._words["longest"]
+        return text.format(longest=self._number(max(stalls_s)))
 
     def _recordings(self, heard: dict[str, Any], name: str) -> int:
         numbers: dict[str, int] = heard["recordings"]
