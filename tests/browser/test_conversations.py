@@ -58,6 +58,21 @@ def test_it_is_shown_and_heard_again_after_a_reload(server: Server, visit: Opene
     assert len(told(server, f"conversations/{conversation(page)}/")["turns"]) == 2
 
 
+def test_what_was_said_last_is_in_view_after_a_reload(server: Server, visit: Opener) -> None:
+    """Though what is shown grows, as its sounds come after its texts."""
+    page = visit(server, viewport={"width": 390, "height": 560}, reduced_motion="reduce")
+    ask(page)
+    ask(page)
+    page.reload()
+    last = turns(page).last
+    expect(turns(page).first.locator(".speech")).to_be_visible()
+    expect(last.locator(".speech")).to_be_visible()
+    expect(last.locator("summary")).to_be_in_viewport(ratio=1)
+    page.mouse.move(200, 200)
+    page.mouse.wheel(0, -300)
+    expect(last.locator("summary")).not_to_be_in_viewport()
+
+
 def test_what_lies_further_back_is_shown_on_demand(server: Server, visit: Opener) -> None:
     page = visit(server)
     ask(page)

@@ -293,7 +293,16 @@ async function restore(address) {
   byId("earlier").hidden = !told.earlier;
   byId("earlier").onclick = () => restore(told.earlier);
   offer();
-  if (!address) scrollToEnd();
+  if (!address) keepAtEnd();
+}
+
+/** What is shown again grows as its sounds come: its end stays in view until somebody moves. */
+function keepAtEnd() {
+  const growing = new ResizeObserver(scrollToEnd);
+  growing.observe(byId("conversation"));
+  for (const moved of ["pointerdown", "wheel", "keydown"]) {
+    addEventListener(moved, () => growing.disconnect(), { once: true, passive: true, capture: true });
+  }
 }
 
 function startAnew() {
