@@ -54,6 +54,12 @@ def _voice(voice_id: str) -> Voice:
     return Voice(voice_id, language, voice_id[3:].capitalize(), GENDERS[voice_id[1]])
 
 
+def _variety(voice: Voice) -> str:
+    """Of the voice's language, as ``phonemes`` knows them."""
+    _language, variety = LANGUAGES[voice.id[0]]
+    return variety
+
+
 class Kokoro(Weighted, TextToSpeech):
     """Speaks every language its voices do; the default voices are those its authors rate best."""
 
@@ -94,7 +100,7 @@ class Kokoro(Weighted, TextToSpeech):
         self._halves = Halves(self.path, options)
         voices = str(self.path.with_name("voices.npz"))
         self._kokoro = kokoro_onnx.Kokoro.from_session(self._halves, voices)
-        phonemes.load(settings.VOICEBOT_LANGUAGE)
+        phonemes.load(_variety(self.choose_voice()))
 
     def _warm_up(self) -> None:
         voice = self.choose_voice()
@@ -139,8 +145,8 @@ class Kokoro(Weighted, TextToSpeech):
             yield Audio(samples, SAMPLE_RATE), number == len(found)
 
     def _phonemes(self, sentence: str, voice: Voice) -> str:
-        _language, variety = LANGUAGES[voice.id[0]]
-        spoken = phonemes.phonemize(sentence, variety, vocabulary=self._kokoro.tokenizer.vocab)
+        vocabulary = self._kokoro.tokenizer.vocab
+        spoken = phonemes.phonemize(sentence, _variety(voice), vocabulary=vocabulary)
         if not spoken:
             raise ValueError(f"no phonemes for a sentence of {len(sentence)} characters")
         return spoken

@@ -11,11 +11,13 @@ import jiwer
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pytest_django import Settings
 
 from pipeline import deadline
 from pipeline.engines import Engines
 from pipeline.errors import ClientGone
 from pipeline.tts.base import TextToSpeech, whole
+from pipeline.tts.kokoro import Kokoro
 from tests.engines.contract import TextToSpeechContract
 
 MAX_WER = 0.25
@@ -48,6 +50,13 @@ class TestKokoro(TextToSpeechContract):
         speeches = [self.say(engine, text) for text in SAID]
         heard = [embedded.stt.transcribe(speech.audio, language="fr").text for speech in speeches]
         assert jiwer.wer([words(text) for text in SAID], [words(text) for text in heard]) <= MAX_WER
+
+    @pytest.mark.parametrize("language", ["en", "zh"])
+    def test_another_language_may_be_the_usual_one(self, settings: Settings, language: str) -> None:
+        settings.VOICEBOT_LANGUAGE = language
+        engine = Kokoro()
+        engine.warm_up()
+        assert engine.choose_voice().language == language
 
     def test_pauses_after_a_sentence(self, engine: TextToSpeech) -> None:
         """Sentences are played one right after the other."""
