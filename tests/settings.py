@@ -35,6 +35,8 @@ LANGUAGE_CODE = "en"  # tests read the source strings; translations have tests o
 # A file, as in production: in memory, threads would share one connection's locks.
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+    # No power cut is to be survived.
+    DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
 else:
     # The transaction around a test outlives the requests in it.
     del DATABASES["default"]["OPTIONS"]["pool"]
