@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -221,6 +222,14 @@ def _step(at: int | str) -> str:
     return f"[{at}]" if isinstance(at, int) else f".{at}"
 
 
+def _unparsed(cause: BaseException | None) -> drf.ParseError:
+    """In the language of the client, which DRF does not speak here."""
+    if isinstance(cause, JSONDecodeError):
+        text = _("The body is not JSON: see line %(line)d, column %(column)d.")
+        return drf.ParseError(text % {"line": cause.lineno, "column": cause.colno})
+    return drf.ParseError(_("The body is not what its Content-Type says, or was cut short."))
+
+
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | None:
     """What DRF answers to an error of a view; None, a bug, is left to Django and ``server_error``.
 
@@ -228,6 +237,8 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | N
     """
     if isinstance(exc, OperationalError):
         logger.error("Request %s: %s", context["request"].META[META], exc, exc_info=exc)
+    if isinstance(exc, drf.ParseError):
+        exc = _unparsed(exc.__context__)
     if isinstance(exc, tuple(OURS)):
         exc = _of_class(OURS, exc)()
     elif isinstance(exc, OSError) and exc.errno in atomic.UNWRITABLE:

@@ -56,6 +56,28 @@ def test_an_error_added_later_has_the_status_of_its_kind() -> None:
     assert Problem(errors.PipelineError("…")).status_code == 500
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("language", "body", "kind", "said"),
+    [
+        ("en", '{"title":\n}', "application/json", "The body is not JSON: see line 2, column 1."),
+        ("fr", '{"title":\n}', "application/json", "JSON\xa0: voir ligne 2, colonne 1."),
+        ("en", "form", "multipart/form-data", "not what its Content-Type says"),
+        ("fr", "form", "multipart/form-data", "pas ce qu’annonce son Content-Type"),
+        ("fr", b'{"title": "\xff"}', "application/json", "pas ce qu’annonce son Content-Type"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_in_the_language_of_the_client(
+    client: Client, language: str, body: str | bytes, kind: str, said: str
+) -> None:
+    response = client.post(
+        "/api/conversations/", body, content_type=kind, headers={"accept-language": language}
+    )
+    assert response.status_code == 400
+    assert response.json()["code"] == "parse_error"
+    assert said in response.json()["detail"]
+
+
 @pytest.mark.urls("tests.api.urls")
 @pytest.mark.parametrize("where", ["view", "outside"])
 @pytest.mark.parametrize(
