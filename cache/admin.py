@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format, time_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator, capfirst
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -165,8 +165,7 @@ class CachedSpeechAdmin(_ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        title = capfirst(str(self.opts.verbose_name_plural))
-        own = {"title": title, "cache_totals": self._totals()}
+        own = {"cache_totals": self._totals()}
         return super().changelist_view(request, {**(extra_context or {}), **own})
 
     def _totals(self) -> dict[str, object]:
