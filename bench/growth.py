@@ -65,7 +65,9 @@ def by_utterance() -> dict[str, float]:
 def by_reply() -> dict[str, dict[str, float]]:
     """The reply alone, the first audio and the whole of it spoken, by its length in tokens."""
     contenders.prepare("standard")
-    engines = Engines(contenders.CONTENDERS["standard"])
+    configured = contenders.CONTENDERS["standard"]
+    written = {**configured["llm"]["OPTIONS"], "max_tokens": REPLIES_TOKENS[-1]}
+    engines = Engines({**configured, "llm": {**configured["llm"], "OPTIONS": written}})
     for engine in (engines.llm, engines.tts):
         engine.warm_up()
     asked = Transcript("Quelle est la capitale de l'Italie ?", "fr")
