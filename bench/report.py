@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READMES = {"en": ROOT / "README.md", "fr": ROOT / "README.fr.md"}
 STAGES = ("stt", "llm_first", "llm", "tts", "first_audio", "total")
 PEERS = ("reference", "usual", "standard")
+MODELS = ("gemma-3-270m", "bloomz-1b1")
 WINDOWS = ("questions", "fr", "all")
 
 
@@ -66,6 +67,8 @@ class Report:
             ),
             *self._peers(turn),
             *self._limits(),
+            self._words["formats"],
+            self._formats(),
             *self._growth(),
             self._words["heard"],
             self._table(
@@ -106,6 +109,23 @@ class Report:
                 of_int8=self._percent(shares["encoding_of_int8"]),
             )
         ]
+
+    def _formats(self) -> str:
+        formats = results.read("formats")
+        return self._table(
+            [
+                [
+                    model,
+                    name.upper(),
+                    f"{self._number(took['size_mb'], 3)} {self._words['mb']}",
+                    self._number(took["tokens_s"]),
+                    str(took.get("same_replies", "–")),
+                ]
+                for model in MODELS
+                for name, took in formats[model].items()
+            ],
+            "format",
+        )
 
     def _growth(self) -> list[str]:
         """Nothing where it was not measured."""

@@ -166,6 +166,35 @@ def test_a_job_outlives_the_machine_that_took_it(machines: list[Server], machine
     assert [piece["start"] for piece in heard] == sorted({piece["start"] for piece in heard})
 
 
+def test_machines_may_share_a_folder_instead(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    manage(environment, "deploy_engines")
+    variables = {**environment, "VOICEBOT_SPEECH_STORE": "", "VOICEBOT_DATA_DIR": str(shared)}
+
+    def start(name: str) -> AbstractContextManager[Server]:
+        return serving(variables, tmp_path_factory.mktemp(name) / "server.log")
+
+    with start("one") as one, ThreadPoolExecutor(2) as pool:
+        with start("other") as other:
+            asked = [pool.submit(server.ask, tone(0.5), speed="1.1") for server in (one, other)]
+            answers = [call.result() for call in asked]
+            assert sorted(map(speech_state, answers)) == ["hit", "miss"]
+            assert answers[0].body == answers[1].body
+            lost = pool.submit(other.ask, tone(0.5), speed="1.2")
+            time.sleep(WORK_S["STT"] + WORK_S["TTS"] / 2)  # it speaks
+            os.kill(other.process.pid, signal.SIGKILL)
+            with pytest.raises(ConnectionError):
+                lost.result()
+        lasting = pool.submit(one.ask, tone(0.5), speed="1.2")
+        with start("another"):  # which sweeps, while that is being spoken and written
+            assert speech_state(lasting.result()) == "miss"
+        again = one.ask(tone(0.5), speed="1.2")
+        assert speech_state(again) == "hit"
+        assert again.body == lasting.result().body
+
+
 def until(server: Server, url: str, is_so: Callable[[Any], bool]) -> Any:
     """What is told of the job, once it is so."""
     give_up = time.monotonic() + 90
