@@ -29,7 +29,7 @@ from pipeline.audio import SAMPLE_RATE, Audio, to_wav
 from pipeline.engines import Engines
 from pipeline.stt.base import Transcript
 
-UTTERANCES_S = (1, 2, 5, 10, 20, 30, 60)
+QUESTIONS_SAID = (1, 2, 4, 8, 12, 24)  # one after another, as one utterance
 REPLIES_TOKENS = (5, 10, 20, 50, 100, 200)
 CLIENTS = (1, 2, 4, 8)
 ROUNDS = 3
@@ -49,16 +49,16 @@ def by_utterance() -> dict[str, float]:
     """Seconds until what was said is known, by its length in seconds."""
     stt = Engines(contenders.CONTENDERS["embedded"]).bare.stt
     stt.warm_up()
-    said = np.concatenate([recording.audio.samples for recording in recordings("questions")])
-    said = np.resize(said, UTTERANCES_S[-1] * SAMPLE_RATE)
+    said = [recording.audio.samples for recording in recordings("questions")] * 2
     took_s = {}
-    for length in UTTERANCES_S:
+    for number in QUESTIONS_SAID:
+        utterance = Audio(np.concatenate(said[:number]), SAMPLE_RATE)
         took = []
         for _round in range(ROUNDS):
             started = time.monotonic()
-            stt.transcribe(Audio(said[: length * SAMPLE_RATE], SAMPLE_RATE), language="fr")
+            stt.transcribe(utterance, language="fr")
             took.append(time.monotonic() - started)
-        took_s[str(length)] = median(took)
+        took_s[f"{utterance.duration:.1f}"] = median(took)
     return took_s
 
 
@@ -74,20 +74,16 @@ def by_reply() -> dict[str, dict[str, float]]:
     took_s: dict[str, dict[str, float]] = {}
     for length in REPLIES_TOKENS:
         contenders.REPLY = " ".join(TEXT[:length])
-        taken = [
-            turn.take(turn.events(asked, engines, language="fr", eager=True))
-            for _round in range(ROUNDS)
-        ]
+        taken = turn.take(turn.events(asked, engines, language="fr", eager=True))
         took_s[str(length)] = {
-            stage: median(getattr(one.times, stage) for one in taken)
-            for stage in ("llm", "first_audio", "total")
+            stage: getattr(taken.times, stage) for stage in ("llm", "first_audio", "total")
         }
     return took_s
 
 
 def by_clients(settings: dict[str, str]) -> dict[str, dict[str, float]]:
     """First audio and whole turn of each, and turns a minute of all, by how many ask at once."""
-    uploads = [to_wav([question.audio]) for question in recordings("questions")]
+    uploads = [to_wav([question.audio]) for question in recordings("questions")[:QUESTIONS]]
     # All are let in: how long they wait is what is shown.
     with Server(VOICEBOT_MAX_WAIT_S="100", **settings) as server:
         server.ask(uploads[0], cache="off", stream="true")
@@ -117,7 +113,7 @@ def by_clients(settings: dict[str, str]) -> dict[str, dict[str, float]]:
 def draw(figures: dict[str, Any]) -> None:
     mpl.rcParams["svg.hashsalt"] = "voicebot"  # the same figures make the same file
     picture, (heard, replied, asked) = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    heard.plot(UTTERANCES_S, figures["utterance"].values(), "o-")
+    heard.plot([*map(float, figures["utterance"])], figures["utterance"].values(), "o-")
     heard.set(title="Heard", xlabel="utterance, s", ylabel="s")
     for stage, label in (
         ("llm", "reply written"),
