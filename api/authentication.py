@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -36,7 +37,7 @@ class KeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[None, ApiKey] | None:
         if key := _scope(request).get(VERIFIED):
             return None, key
-        text = _sent(request)
+        text = sent(request)
         if not text or (tokens.prefix(text) is None and not needed(request)):
             return None
         try:
@@ -72,7 +73,7 @@ def let_in(request: Request) -> bool:
     return request.auth is not None or not needed(request)
 
 
-def needed(request: Request) -> bool:
+def needed(request: HttpRequest | Request) -> bool:
     """Whether who asks needs a key."""
     match settings.VOICEBOT_KEYS:
         case "always":
@@ -82,7 +83,7 @@ def needed(request: Request) -> bool:
     return not is_here(request)
 
 
-def _sent(request: Request) -> str:
+def sent(request: HttpRequest | Request) -> str:
     """The key that came with the request, if any."""
     scheme, _blank, text = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() == "bearer":
@@ -90,7 +91,7 @@ def _sent(request: Request) -> str:
     return str(request.META.get("HTTP_X_API_KEY", "")).strip()
 
 
-def is_here(request: Request) -> bool:
+def is_here(request: HttpRequest | Request) -> bool:
     """It comes from this machine: from a program, or from a page of ours.
 
     Pages of other sites that are open in a browser here could ask, too: what they say of

@@ -21,7 +21,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from api import headers
-from api.authentication import KeyAuthentication, let_in
+from api.authentication import KeyAuthentication, let_in, needed, sent
 from api.exceptions import Problem, UploadTooLarge, UploadTooSlow, asks_api
 from api.middleware import HEADER, META
 from files import atomic
@@ -202,7 +202,13 @@ def _is_large(request: ASGIRequest) -> bool:
 
 
 async def _let_in(request: ASGIRequest) -> bool:
-    """As ``api.authentication`` will find, in a thread, as the database is asked."""
+    """As ``api.authentication`` will find: of a key that was sent, in a thread, as the database is
+    asked."""
+    if not sent(request):
+        try:
+            return not needed(request)
+        except SuspiciousOperation:
+            return False
     return await sync_to_async(_opens, thread_sensitive=False, executor=_threads)(request)
 
 

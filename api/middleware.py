@@ -1,10 +1,11 @@
-"""Every request has an id, by which a user's complaint is found in the log."""
+"""Every request has an id, by which a user's complaint is found in the log, and one thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import sync_only_middleware
 
 from api import headers
 from pipeline import logs
@@ -26,3 +27,14 @@ def request_id(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+@sync_only_middleware
+def in_one_thread(get_response: GetResponse) -> GetResponse:
+    """All that is before it, under ASGI: to be the last one.
+
+    Middleware that could be asynchronous is run on the event loop as long as all behind it is, and
+    most of it then comes back into the thread twice for each request: in all some twenty times that
+    a request waits for its turn on a loop that others keep busy. Our views are not asynchronous.
+    """
+    return get_response

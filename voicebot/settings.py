@@ -175,7 +175,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
-    "axes.middleware.AxesMiddleware",  # the last one, as its authors want
+    "axes.middleware.AxesMiddleware",  # the last one that does anything, as its authors want
+    "api.middleware.in_one_thread",
 ]
 
 ROOT_URLCONF = "voicebot.urls"
