@@ -63,8 +63,8 @@ check: .venv/dev  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 
-unit: .venv/dev  ## the tests that need no weights, in seconds
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile tests/unit tests/api tests/web
+unit: .venv/dev  ## the quick tests, on all cores
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit tests/api tests/web
 
 format: .venv/dev  ## put the code in shape
 	$(BIN)/ruff check --fix .
