@@ -105,7 +105,7 @@ class Admission:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` counts seconds."""
         self._clock = clock
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = threading.Condition()
         self._places: list[Place] = []  # in the order they were let in
         self.pace = Pace()
 
@@ -221,8 +221,7 @@ class Admission:
             gone_s = max(0.0, gone_s - predicted[role])
             if its_lane == lane:
                 left_s += of_stage_s
-        late = gone_s > 0.0 and lane in place.lanes.values()
-        return left_s + gone_s if late else left_s
+        return left_s + gone_s if lane in place.lanes.values() else left_s
 
 
 def _lane(engines: Engines, role: str) -> Lane:

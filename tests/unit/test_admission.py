@@ -170,6 +170,16 @@ def test_what_the_settings_say_is_waited(
     assert busy.value.retry_after_s == 2
 
 
+def test_so_long_and_no_longer(admission: Admission, settings: Settings, clock: Clock) -> None:
+    begun(admission)
+    settings.VOICEBOT_MAX_WAIT_S = wait_s(admission)
+    clock.now -= 0.001
+    with pytest.raises(EngineBusy):
+        entered(admission)
+    clock.now += 0.001
+    entered(admission)
+
+
 def test_fast_engines_may_be_waited_for_a_moment(admission: Admission) -> None:
     for _again in range(KEPT):
         admission.pace.heard(5.0, 0.001)
@@ -244,6 +254,15 @@ def test_what_is_elsewhere_is_not_in_the_way_of_what_is_here(
     clock.now += 5  # it is late, where it works
     assert wait_s(admission, mixed, "llm", "tts") == 0
     assert wait_s(admission, mixed, "stt") == pytest.approx(4)
+
+
+def test_what_is_here_gives_what_is_elsewhere_the_time(
+    admission: Admission, settings: Settings
+) -> None:
+    settings.VOICEBOT_MAX_WAIT_S = 60
+    mixed = engines("stt", "llm")
+    entered(admission, mixed, "tts", chars=250)  # a second for 50
+    assert wait_s(admission, mixed) == pytest.approx(3)  # its own hearing and writing take two
 
 
 def test_stages_that_are_done_are_not_waited_for(admission: Admission, clock: Clock) -> None:
@@ -526,6 +545,12 @@ def test_predictions() -> None:
     assert pace.predicted_s(Size(chars=200)) == pytest.approx({"stt": 1.0, "llm": 1.0, "tts": 10.0})
     pace.took(1.0, 2.0)
     assert pace.predicted_s(Size()) == pytest.approx({"stt": 0.5, "llm": 0.5, "tts": 2.5})
+
+
+def test_a_word_is_a_token() -> None:
+    pace = Pace()
+    pace.wrote(1, 5, 1.0)
+    assert pace.predicted_s(Size())["llm"] == 1
 
 
 def test_nothing_written_and_nothing_said_are_no_division() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 
 import pytest
+from django.utils import translation
 
 from pipeline import deadline
 from pipeline.deadline import Deadline
@@ -25,8 +26,9 @@ def test_a_part_has_no_more_time_than_the_whole() -> None:
         assert part.remaining_s == 0
         with pytest.raises(EngineTimeout):
             part.check()
-        with pytest.raises(EngineTimeout):
+        with translation.override("en"), pytest.raises(EngineTimeout) as caught:
             deadline.check()
+        assert caught.value.message == "The answer took too long."
     with deadline.within(60) as whole:
         assert 0 < Deadline(1, whole).remaining_s <= 1
         assert 1 < Deadline(90, whole).remaining_s <= 60
