@@ -132,7 +132,7 @@ class Report:
         picture = results.FOLDER / "growth.svg"
         if not picture.exists():
             return []
-        return [f"![{self._words['growth']}](bench/results/{picture.name})"]
+        return [f"![{self._words['growth']}](bench/results/{picture.name})", self._words["grown"]]
 
     def _peer(self, turn: dict[str, Any], name: str) -> list[str]:
         first, total = (turn[name]["fresh"][what] for what in ("first_audio", "total"))
