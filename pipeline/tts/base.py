@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import metrics, returned
 from pipeline.admission import admission
-from pipeline.ahead import ahead, aside
+from pipeline.ahead import ahead
 from pipeline.audio import Audio
 from pipeline.base import CacheState, Deadline, Engine
 from pipeline.errors import EngineError, InputError, TextTooLong, UnknownVoice, UnsupportedLanguage
@@ -167,31 +166,26 @@ class TextToSpeech(Engine):
     def _speak(
         self, sentence: str, voice: Voice, speed: float, *, eager: bool = False
     ) -> Generator[Speech, None, None]:
-        if eager:
-            # In a thread ahead: a client that takes its time is not to keep the slot from others.
-            with ahead(self._made(sentence, voice, speed)) as pieces:
-                for audio, last in pieces:
-                    yield self._speech(sentence, audio, voice, last=last)
-            return
-        audio = aside(partial(self._spoken, sentence, voice, speed))
-        yield self._speech(sentence, audio, voice)
-
-    def _spoken(self, sentence: str, voice: Voice, speed: float) -> Audio:
-        with self._at_work() as deadline:
-            started = time.monotonic()
-            audio = self._looked_at(self._synthesize(sentence, voice, speed, deadline))
-            admission.pace.spoke(len(sentence), time.monotonic() - started)
-            return audio
+        # In a thread ahead: a client that takes its time is not to keep the slot from others.
+        with ahead(self._made(sentence, voice, speed, eager=eager)) as pieces:
+            for audio, last in pieces:
+                yield self._speech(sentence, audio, voice, last=last)
 
     def _made(
-        self, sentence: str, voice: Voice, speed: float
+        self, sentence: str, voice: Voice, speed: float, *, eager: bool
     ) -> Generator[tuple[Audio, bool], None, None]:
         with self._at_work() as deadline:
             started = time.monotonic()
-            for audio, last in self._synthesize_pieces(sentence, voice, speed, deadline):
+            pieces = (
+                self._synthesize_pieces(sentence, voice, speed, deadline)
+                if eager
+                else iter([(self._synthesize(sentence, voice, speed, deadline), True)])
+            )
+            for audio, last in pieces:
+                audio = self._looked_at(audio)
                 if last:
                     admission.pace.spoke(len(sentence), time.monotonic() - started)
-                yield self._looked_at(audio), last
+                yield audio, last
 
     def _looked_at(self, audio: Audio) -> Audio:
         audio = replace(returned.instance(audio, Audio))  # which looks at what is in it
