@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -94,24 +95,24 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-Machine = Callable[[str], AbstractContextManager[Server]]
+Machine = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="module")
 def machine(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """A server of that name, with a folder that it shares with none."""
+    """A server of that name, with a folder that it shares with none, and variables of its own."""
+    manage(environment, "deploy_engines")
 
-    def start(name: str) -> AbstractContextManager[Server]:
+    def start(name: str, **own: str) -> AbstractContextManager[Server]:
         folder: Path = tmp_path_factory.mktemp(name)
-        own = {"VOICEBOT_DATA_DIR": str(folder)}
-        return serving({**environment, **own}, folder / "server.log")
+        variables = {**environment, "VOICEBOT_DATA_DIR": str(folder), **own}
+        return serving(variables, folder / "server.log")
 
     return start
 
 
 @pytest.fixture(scope="module")
-def machines(environment: dict[str, str], machine: Machine) -> Iterator[list[Server]]:
-    manage(environment, "deploy_engines")
+def machines(machine: Machine) -> Iterator[list[Server]]:
     with ExitStack() as running:
         yield [running.enter_context(machine(name)) for name in ("first", "second")]
 
@@ -166,16 +167,8 @@ def test_a_job_outlives_the_machine_that_took_it(machines: list[Server], machine
     assert [piece["start"] for piece in heard] == sorted({piece["start"] for piece in heard})
 
 
-def test_machines_may_share_a_folder_instead(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    shared = tmp_path_factory.mktemp("shared")
-    manage(environment, "deploy_engines")
-    variables = {**environment, "VOICEBOT_SPEECH_STORE": "", "VOICEBOT_DATA_DIR": str(shared)}
-
-    def start(name: str) -> AbstractContextManager[Server]:
-        return serving(variables, tmp_path_factory.mktemp(name) / "server.log")
-
+def test_machines_may_share_a_folder_instead(machine: Machine, tmp_path: Path) -> None:
+    start = partial(machine, VOICEBOT_SPEECH_STORE="", VOICEBOT_DATA_DIR=str(tmp_path))
     with start("one") as one, ThreadPoolExecutor(2) as pool:
         with start("other") as other:
             asked = [pool.submit(server.ask, tone(0.5), speed="1.1") for server in (one, other)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from django.db import connection
 
 from tests.conftest import ROOT
+from tests.processes import together
 
 MIGRATE = "from manage import main; import sys; sys.argv[1:] = ['migrate', 'cache', '-v0']; main()"
 ASK = """
@@ -47,12 +48,6 @@ def test_processes_wait_for_one_synthesis(migrated: Path, tmp_path: Path) -> Non
         )
         for _ in range(3)
     ]
-    for process in processes:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("\n")
-        process.stdin.flush()
+    together.begin(processes)
     answers = [process.communicate(timeout=60)[0].split() for process in processes]
     assert sorted(answers) == [["hit", "0"], ["hit", "0"], ["miss", "1"]]

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.processes import together
 
 PROCESSES, THREADS, ROUNDS = 2, 25, 4  # the last as tests.processes.writers has it
 
@@ -32,13 +33,7 @@ def test_fifty_writers(tmp_path: Path) -> None:
         )
         for number in range(PROCESSES)
     ]  # fmt: skip
-    for writer in writers:
-        assert writer.stdout
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin
-        writer.stdin.write("\n")
-        writer.stdin.flush()
+    together.begin(writers)
     assert [writer.communicate(timeout=120) for writer in writers] == [("", "")] * PROCESSES
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as rows:
         [(kept, heard)] = rows.execute("SELECT COUNT(*), SUM(hits) FROM cache_cachedspeech")
