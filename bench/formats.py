@@ -26,13 +26,11 @@ from gguf.quants import dequantize
 
 from bench import contenders, results
 from bench.recordings import recordings
-from bench.setup import WEIGHTS
 from pipeline import prompts
 from pipeline.llm.llama_cpp import LlamaCpp
 from pipeline.weights.quantize import quantized
 
-GEMMA: Final = WEIGHTS / "gemma-3-270m-q4" / "gemma-3-270m-Q4_K_M.gguf"
-FORMATS: Final = ("q4_k_m", "q8_0", "f16")
+REWRITTEN: Final = ("q8_0", "f16")  # besides q4_k_m, which is there
 TOKENS: Final = 40
 
 Figures = dict[str, Any]
@@ -85,10 +83,11 @@ def agreement(replies: list[list[str]], others: list[list[str]]) -> Figures:
 
 
 def gemma(folder: Path) -> Iterator[tuple[str, Path]]:
-    yield "q4_k_m", GEMMA
-    for name in ("q8_0", "f16"):
+    published = LlamaCpp().path
+    yield "q4_k_m", published
+    for name in REWRITTEN:
         path = folder / f"gemma-{name}.gguf"
-        rewritten(GEMMA, path, Kind[name.upper()])
+        rewritten(published, path, Kind[name.upper()])
         yield name, path
 
 
@@ -96,14 +95,19 @@ def bloomz(folder: Path) -> Iterator[tuple[str, Path]]:
     contenders.prepare("standard")
     yield "q4_k_m", contenders.GGUF
     source = contenders.RANDOM / "bloomz-1b1"
-    for name in ("q8_0", "f16"):
+    for name in REWRITTEN:
         path = folder / f"bloomz-{name}.gguf"
         call_command("convert_weights", source, type=name, output=path)
         yield name, path
 
 
 def main() -> None:
-    figures: Figures = {"processor": results.processor(), "questions": 12, "tokens": TOKENS}
+    questions = len(recordings("questions"))
+    figures: Figures = {
+        "processor": results.processor(),
+        "questions": questions,
+        "tokens": TOKENS,
+    }
     with tempfile.TemporaryDirectory() as made:
         found = {name: written(path, "dialogue") for name, path in gemma(Path(made))}
         figures["gemma-3-270m"] = {
