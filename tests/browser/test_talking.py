@@ -166,7 +166,9 @@ def test_in_english(server: Server, visit: Opener) -> None:
     page.keyboard.up("Space")
     assert_answered(page)
     page.get_by_role("button", name="Français").click()
-    expect(page.get_by_role("heading", name="Demandez, de vive voix.")).to_be_visible()
+    expect(page.get_by_role("button", name="Parler")).to_be_visible()
+    expect(turns(page).locator(".heard")).to_have_text(HEARD)  # it goes on in another language
+    expect(page.locator("#welcome")).to_be_hidden()
 
 
 def test_a_finger_holds_or_taps(server: Server, visit: Opener) -> None:

@@ -283,7 +283,10 @@ function offer() {
 /** Show what the server kept of it, at `address`, before what is shown already. */
 async function restore(address) {
   const told = await turns(address).catch(() => null); // the page tells why, elsewhere
-  if (!told) return;
+  if (!told) {
+    offer();
+    return;
+  }
   const kept = told.turns.map(Turn.kept);
   kept.forEach(follow);
   const main = byId("main");
@@ -356,6 +359,7 @@ keys.addEventListener("change", () => {
 });
 enter("idle");
 watch(byId("promise"));
+byId("welcome").hidden = isKept(); // it would flash before what was said
 restore();
 const hindrance = obstacle();
 if (hindrance) fail(hindrance);
