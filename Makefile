@@ -24,6 +24,7 @@ BESIDE := .venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin
 .PHONY: run doctor audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 
 run: $(PACKAGES)  ## set up and serve
+	@VOICEBOT_HOST=$(HOST) $(MANAGE) check_port $(PORT)
 	@$(MANAGE) fetch_weights --profile
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) first_admin --if-none --address $(ADMIN)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,6 +24,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
+from console import ports
 from pipeline import hosts
 from pipeline import weights as store
 from pipeline.base import Engine
@@ -38,7 +37,6 @@ LOW_BYTES: Final = 100_000_000
 """Free on the disk: as little as makes a server unready."""
 MEMORY_FACTOR: Final = 2
 """What engines take at work, over the size of their weights."""
-ASK_S: Final = 2.0
 IMPORT_S: Final = 120.0
 
 ABOUT_TLS: Final = {"security.W004", "security.W008", "security.W012", "security.W016"}
@@ -309,34 +307,14 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _port(port: int) -> Finding:
-    subject = _("Port")
-    values = {"host": settings.VOICEBOT_HOST, "port": port}
-    try:
-        family = socket.AF_INET6 if ":" in settings.VOICEBOT_HOST else socket.AF_INET
-        with socket.socket(family) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does
-            trial.bind((settings.VOICEBOT_HOST, port))
-    except PermissionError:
-        text = _("only root may serve on port %(port)d") % values
-        return Finding("problem", subject, text, "make run PORT=8000")
-    except OSError as exc:
-        if _is_voicebot(port):
-            return Finding("ok", subject, _("voicebot serves on %(port)d") % values)
-        text = _("%(host)s:%(port)d cannot be had: %(reason)s") % {**values, "reason": exc.strerror}
-        return Finding("problem", subject, text, f"make run PORT={port + 1}")
-    return Finding("ok", subject, _("%(host)s:%(port)d is free") % values)
-
-
-def _is_voicebot(port: int) -> bool:
-    wildcard = settings.VOICEBOT_HOST in ("0.0.0.0", "::")
-    client = HTTPConnection("127.0.0.1" if wildcard else settings.VOICEBOT_HOST, port, ASK_S)
-    try:
-        client.request("GET", "/api/health/live")
-        return client.getresponse().read(100) in (b'{"status":"live"}', b'{"status": "live"}')
-    except (OSError, HTTPException):
-        return False
-    finally:
-        client.close()
+    subject, host = _("Port"), settings.VOICEBOT_HOST
+    reason = ports.obstacle(host, port)
+    if not reason:
+        text = _("%(host)s:%(port)d is free") % {"host": host, "port": port}
+        return Finding("ok", subject, text)
+    if ports.is_voicebots(host, port):
+        return Finding("ok", subject, _("voicebot serves on %(port)d") % {"port": port})
+    return Finding("problem", subject, reason, ports.another(port))
 
 
 def _microphone() -> Finding:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import translation
 from pytest_django import Settings
 
-from console import diagnosis
+from console import ports
 from console.diagnosis import Finding, Level, examine
 from pipeline.stt import fake
 from pipeline.tts import fake as speaking
@@ -191,22 +192,63 @@ def test_a_key_that_others_can_read(port: int, tmp_path: Path) -> None:
 # --- how it is reached -----------------------------------------------------------------------
 
 
-def test_a_port_that_another_program_has(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "ASK_S", 0.05)  # that program will never answer
+@pytest.fixture
+def taken(port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(ports, "ASK_S", 0.05)  # who has it will never answer
     with closing(socket.create_server(("127.0.0.1", port))):
-        problem = only(found(port, "problem"))
-    assert f"127.0.0.1:{port}" in problem.text
-    assert problem.mend == f"make run PORT={port + 1}"
+        yield port
+
+
+def test_a_port_that_another_program_has(taken: int) -> None:
+    problem = only(found(taken, "problem"))
+    assert str(taken) in problem.text
+    assert problem.mend == ports.another(taken)
+
+
+def test_another_port() -> None:
+    assert ports.another(8000) == "PORT=8001 make run"
+    assert ports.another(80) == ports.another(65_535) == "PORT=8000 make run"
 
 
 @pytest.fixture
-def served(live_server: Any, settings: Settings) -> int:
+def served(live_server: Any) -> int:
     return int(live_server.url.rpartition(":")[2])
 
 
 def test_a_port_that_voicebot_has(served: int) -> None:
     assert "voicebot serves on" in "".join(finding.text for finding in found(served, "ok"))
     assert found(served, "problem") == []
+
+
+def test_a_server_asks_for_its_port_first(taken: int, port: int) -> None:
+    with pytest.raises(SystemExit) as refused:
+        call_command("check_port", str(taken))
+    assert refused.value.code == (
+        f"It cannot be served: another program has port {taken}. Take another port: "
+        f"PORT={taken + 1} make run"
+    )
+
+
+def test_a_server_that_runs_already(served: int) -> None:
+    with pytest.raises(SystemExit, match=f"voicebot serves on port {served} already"):
+        call_command("check_port", str(served))
+
+
+def test_a_host_that_is_not_this_machine(port: int, settings: Settings) -> None:
+    settings.VOICEBOT_HOST = "192.0.2.1"  # for documentation alone
+    with pytest.raises(SystemExit, match=f"192.0.2.1:{port} cannot be had: "):
+        call_command("check_port", str(port))
+
+
+def test_a_port_that_is_free(port: int) -> None:
+    call_command("check_port", str(port))
+
+
+@pytest.mark.parametrize("command", ["check_port", "doctor --port"])
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "٣"])
+def test_what_is_no_port(command: str, value: str) -> None:
+    with pytest.raises(CommandError, match="a port is a number from 1 to 65535"):
+        call_command(*command.split(), value)
 
 
 def test_names_of_others_want_tls(port: int, settings: Settings) -> None:

@@ -64,3 +64,19 @@ def test_a_virtual_environment_is_whole_or_not_there(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "ensurepip is not available" in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+def test_nothing_is_done_for_a_server_that_will_not_have_its_port(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"; [ "$2" != check_port ]\n')
+    python.chmod(0o755)
+    for path in ("requirements.txt", "requirements-embedded.txt", ".venv/embedded"):
+        (tmp_path / path).touch()
+    done = subprocess.run(
+        ["make", "run", "PORT=8001", "VOICEBOT_PROFILE=embedded"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert done.stdout.splitlines() == ["manage.py check_port 8001"]

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from console import ports
 from console.diagnosis import Finding, Level, examine
 
 COLUMNS: Final = 12
@@ -24,7 +25,10 @@ class Command(BaseCommand):
             "where something keeps the service from working."
         )
         parser.add_argument(
-            "--port", type=int, default=8000, help=_("the server's (default: %(default)s)")
+            "--port",
+            type=ports.number,
+            default=8000,
+            help=_("the server's (default: %(default)s)"),
         )
 
     def handle(self, *, port: int, **_options: Any) -> None:
