@@ -2,6 +2,7 @@
 """The command line: ``python manage.py help``."""
 
 import os
+import signal
 import sys
 
 
@@ -18,9 +19,16 @@ def main() -> None:
             "in a virtual environment, or simply `make run`."
         ) from exc
     try:
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            sys.stdout.flush()  # what is left: here, where it may fail
     except ImproperlyConfigured as exc:
         raise SystemExit(str(exc)) from None  # what it says is all there is to know
+    except BrokenPipeError:
+        # Who reads has enough, as `head` has after ten lines: that is no news.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None  # as of a program that it ends
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from access import tokens
 from pipeline.stt import fake
 from tests.conftest import ROOT
@@ -33,6 +35,27 @@ def test_make_key_before_anything_else(tmp_path: Path) -> None:
     )
     assert tokens.prefix(done.stdout.strip())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["fetch_weights", "doctor"])
+def test_who_reads_may_leave(tmp_path: Path, command: str, unbuffered: str) -> None:
+    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
+    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.stderr == ""
 
 
 def test_a_server_whose_engines_cannot_load_stops(tmp_path: Path) -> None:
