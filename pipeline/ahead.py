@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Final, TypeVar
 
 from django.utils import translation
-from django.utils.translation import gettext as _
 
 from pipeline import deadline
 from pipeline.errors import EngineTimeout
@@ -82,7 +81,7 @@ def pushed(
                 return items.get(timeout=LOOK_S)
             except queue.Empty:
                 if hangs():
-                    raise EngineTimeout(_("The answer took too long.")) from None
+                    raise EngineTimeout from None
 
     def read() -> Iterator[T]:
         while not isinstance(item := next_item(), _End):

@@ -148,6 +148,9 @@ class EngineBusy(EngineError):
 class EngineTimeout(EngineError):
     code = "engine_timeout"
 
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or _("The answer took too long."))
+
 
 class InvalidEngineError(ImproperlyConfigured):
     """The ``ENGINES`` setting cannot be used as it is written. Raised at start-up only."""

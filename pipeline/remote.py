@@ -103,7 +103,7 @@ class Remote(Engine):
         except httpx2.ConnectTimeout as exc:
             raise self._unreachable() from exc
         except httpx2.TimeoutException as exc:
-            raise EngineTimeout(_("The answer took too long.")) from exc
+            raise EngineTimeout from exc
         except httpx2.ConnectError as exc:
             raise self._unreachable() from exc
         except httpx2.TransportError as exc:

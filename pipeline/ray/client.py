@@ -222,7 +222,7 @@ class Distant(Engine, Generic[E]):
             except queue.Empty:
                 if waiting and deadline.remaining_s:
                     raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from None
-                raise EngineTimeout(_("The answer took too long.")) from None
+                raise EngineTimeout from None
         raise self._failed(Lost)
 
     @contextmanager
