@@ -9,7 +9,7 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from pipeline.audio import Audio
-from tests.browser.conftest import MAX_UTTERANCE_S, RATE, Opener, hold, turns, written
+from tests.browser.conftest import MAX_UTTERANCE_S, RATE, Opener, hold, turns, watched, written
 from tests.e2e.conftest import Server
 
 
@@ -46,8 +46,14 @@ def test_the_microphone_is_mute(server: Server, visit: Opener, silence: Path) ->
 def test_too_short(server: Server, visit: Opener) -> None:
     page = visit(server)
     page.get_by_role("button", name="Parler").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator("body")).to_have_attribute("data-state", "recording")
+    page.evaluate("""() => {  // at once: who comes back later has said something
+      const sent = new MutationObserver(() => {
+        if (document.body.dataset.state !== "recording") return;
+        sent.disconnect();
+        document.getElementById("talk").click();
+      });
+      sent.observe(document.body, { attributeFilter: ["data-state"] });
+    }""")
     page.keyboard.press("Enter")
     assert_told(page, "C’était trop court.", "Maintenez")
 
@@ -57,7 +63,7 @@ def test_too_long(server: Server, visit: Opener, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (MAX_UTTERANCE_S + 2) * RATE)
     long = Audio(noise.astype(np.float32), RATE)
     page.locator("#file").set_input_files(written(tmp_path / "long.wav", long))
-    assert_told(page, "C’était trop long.", "4")
+    assert_told(page, "C’était trop long.", str(MAX_UTTERANCE_S))
 
 
 def test_no_recording_at_all(server: Server, visit: Opener, tmp_path: Path) -> None:
@@ -74,15 +80,18 @@ def test_busy_then_answered_by_itself(
     page = visit(server)
     gate.unlink()
     question = server.question(murmur.read_bytes(), stream="true")
-    with urllib.request.urlopen(question, timeout=30) as somebody_else:
+    notices = watched(page.locator("#notice"))
+    with urllib.request.urlopen(question, timeout=60) as somebody_else:
         somebody_else.read(1000)  # the only slot is theirs
         hold(page)
-        assert_told(page, "Je suis occupé avec d’autres.", "Votre question est gardée")
-        expect(page.get_by_role("button", name="Renvoi dans")).to_be_visible()
+        page.wait_for_function("notices => notices.length", arg=notices)
         gate.touch()
         somebody_else.read()
     expect(turns(page).last).to_have_attribute("data-state", "done")
     expect(page.get_by_role("alert")).to_be_hidden()
+    busy = notices.json_value()[0]
+    for told in ("Je suis occupé avec d’autres.", "Votre question est gardée", "Renvoi dans"):
+        assert told in busy
 
 
 def test_stopped_while_it_answers(server: Server, visit: Opener, gate: Path) -> None:
