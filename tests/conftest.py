@@ -15,7 +15,9 @@ from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker, Settings
 
+from pipeline import deadline
 from pipeline.engines import Engines, engines
+from tests.clock import Clock
 from tests.settings import DATA_DIR, WEIGHTS
 from voicebot.profiles import PROFILES
 
@@ -78,6 +80,14 @@ def data_dir(settings: Settings, tmp_path: Path) -> Iterator[Path]:
     engines.reset()
     yield tmp_path
     engines.reset()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """That of deadlines."""
+    clock = Clock()
+    monkeypatch.setattr(deadline, "time", clock)
+    return clock
 
 
 @pytest.fixture(scope="session")

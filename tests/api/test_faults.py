@@ -21,9 +21,11 @@ from pipeline.llm import faulty as llm
 from pipeline.stt import faulty as stt
 from pipeline.tts import faulty as tts
 from tests.api.conftest import Ask, tone
+from tests.clock import Clock
 from voicebot.profiles import REMEMBERING
 
 TURNS = 200
+TIMEOUT_S = 30.0
 
 RAISED = {"fails": (502, "engine_failed"), "is unavailable": (503, "engine_unavailable")}
 LATE = (504, "engine_timeout")
@@ -50,6 +52,11 @@ def nothing_remembered() -> None:
     caches["memory"].clear()
 
 
+@pytest.fixture(autouse=True)
+def what_hangs_takes_no_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "time", clock)
+
+
 Faulty = stt.Faulty | llm.Faulty | tts.Faulty
 
 
@@ -64,7 +71,7 @@ def configured(**rates: float) -> dict[str, Any]:
                     "OPTIONS": {
                         "engine": {
                             "BACKEND": f"pipeline.{role}.fake.Fake",
-                            "OPTIONS": {"wait_s": 0, "timeout_s": 0.1},
+                            "OPTIONS": {"wait_s": 0, "timeout_s": TIMEOUT_S},
                         },
                         "rate": rates.get(role, 0),
                     },
