@@ -33,7 +33,7 @@ class Gated(LanguageModel):
     """Says a sentence, then waits for a test to let it go on; then says the other ``rest``."""
 
     def __init__(self) -> None:
-        super().__init__(wait_s=10)
+        super().__init__(wait_s=60)
         self.go_on = threading.Event()
         self.begun = threading.Event()
         self.first = "Bonjour à vous tous. "
@@ -48,7 +48,7 @@ class Gated(LanguageModel):
         self.begun.set()
         if self.first:
             yield self.first
-        if not self.go_on.wait(timeout=10):
+        if not self.go_on.wait(timeout=60):
             raise TimeoutError
         for delta in self.rest:
             if isinstance(delta, Exception):
@@ -60,7 +60,7 @@ class Endless(LanguageModel):
     """Repeats ``delta`` as long as somebody listens."""
 
     def __init__(self, *, delta: str = "Il fait beau. ") -> None:
-        super().__init__(wait_s=5)
+        super().__init__(wait_s=60)
         self._delta = delta
         self.begun = threading.Event()
         self.stopped = threading.Event()

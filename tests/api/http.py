@@ -18,7 +18,7 @@ def send(
     path: str,
     body: bytes | Iterable[bytes] | None = None,
     headers: dict[str, str] | None = None,
-    timeout_s: float = 30,
+    timeout_s: float = 60,
 ) -> Answer:
     """An iterable ``body`` is sent in chunks, without telling its length."""
     with closing(http.client.HTTPConnection(*address, timeout=timeout_s)) as connection:

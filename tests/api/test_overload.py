@@ -27,6 +27,7 @@ from pipeline.stt.fake import Fake as FakeSpeechToText
 from pipeline.tts.fake import Fake as FakeTextToSpeech
 from tests.api import engines as doubles
 from tests.api.conftest import Ask, tone
+from tests.clock import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,7 +45,7 @@ def _nobody_is_left() -> Iterator[None]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.005)
@@ -52,8 +53,11 @@ def until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def somebody_else(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Who has just begun a turn that takes the processors for about a minute."""
+    """Who has just begun a turn that takes the processors for about a minute, in which no time
+    passes."""
     settings.VOICEBOT_MAX_WAIT_S = 0
+    now = time.monotonic()
+    monkeypatch.setattr(admission, "_clock", lambda: now)
     for role in SLOW:
         monkeypatch.setattr(f"{SLOW[role]}.elsewhere", False)
     place = Place(admission)
@@ -203,12 +207,12 @@ def test_the_deadline_is_that_of_the_turn_not_of_its_stages(ask: Ask, settings: 
     assert response.json()["code"] == "engine_timeout"
 
 
-def test_a_deadline_in_the_midst_of_a_stream(ask: Ask, settings: Settings) -> None:
-    settings.VOICEBOT_MAX_TURN_S = 0.5
+def test_a_deadline_in_the_midst_of_a_stream(ask: Ask, settings: Settings, clock: Clock) -> None:
     entry = {"BACKEND": "tests.api.engines.Endless"}
     settings.ENGINES = {**settings.ENGINES, "llm": entry}
     response: Any = ask(headers={"accept": "text/event-stream"})
     assert response.status_code == 200
+    clock.sleep(settings.VOICEBOT_MAX_TURN_S)
     told = b"".join(response.streaming_content).decode()
     assert "event: error" in told
     assert '"engine_timeout"' in told
@@ -216,15 +220,22 @@ def test_a_deadline_in_the_midst_of_a_stream(ask: Ask, settings: Settings) -> No
 
 
 def test_an_engine_that_hangs_costs_its_slot_and_nobody_an_answer(
-    ask: Ask, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    settings.VOICEBOT_MAX_TURN_S = 0.2
     monkeypatch.setattr(ahead, "LOOK_S", 0.01)
-    monkeypatch.setattr(deadline, "HANGS_S", 0.1)
+    monkeypatch.setattr(deadline, "LOOK_S", 0.01)
     settings.ENGINES = {**settings.ENGINES, "llm": {"BACKEND": f"{doubles.__name__}.Gated"}}
     engines.warm_up()
     llm: Any = engines.llm
+
+    def pass_time() -> None:
+        llm.begun.wait(60)
+        clock.sleep(settings.VOICEBOT_MAX_TURN_S + 2 * deadline.HANGS_S)
+
+    later = threading.Thread(target=pass_time)
+    later.start()
     answer = ask(headers={"cache-control": "no-store"})
+    later.join()
     assert answer.status_code == 504
     assert answer.json()["code"] == "engine_timeout"
     assert len(admission) == 0
@@ -233,8 +244,6 @@ def test_an_engine_that_hangs_costs_its_slot_and_nobody_an_answer(
     assert ready.json()["status"] == "unavailable"
     hangs = {role: engine["hangs"] for role, engine in ready.json()["engines"].items()}
     assert hangs == {"stt": False, "llm": True, "tts": False}
-    settings.VOICEBOT_MAX_TURN_S = 60
-    monkeypatch.setattr(deadline, "LOOK_S", 0.01)
     answer = ask(headers={"cache-control": "no-store"})
     assert answer.status_code == 503
     assert answer.json()["code"] == "engine_unavailable"
@@ -260,7 +269,7 @@ def test_who_leaves_frees_its_place(
 ) -> None:
     caplog.set_level(logging.INFO, "api.turns")
     slow(settings, role, 60)
-    with closing(http.client.HTTPConnection(*asgi_server, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as connection:
         question(connection)
         until(lambda: len(admission) == 1 and admission._places[0].began is not None)
         time.sleep(0.05)
@@ -272,7 +281,7 @@ def test_who_leaves_frees_its_place(
 def test_who_leaves_while_waiting(asgi_server: Address, settings: Settings) -> None:
     llm = slow(settings, "llm", 0)
     with llm._slot():
-        with closing(http.client.HTTPConnection(*asgi_server, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as connection:
             question(connection)
             until(lambda: "stt" in admission._places[0].worked if len(admission) else False)
         until(lambda: len(admission) == 0)
@@ -280,7 +289,7 @@ def test_who_leaves_while_waiting(asgi_server: Address, settings: Settings) -> N
 
 def test_one_connection_for_many_questions(asgi_server: Address, settings: Settings) -> None:
     """Servers begin a request in the context of another one."""
-    with closing(http.client.HTTPConnection(*asgi_server, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as connection:
         for _question in range(3):
             question(connection, 4.0)  # more than is read at once
             response = connection.getresponse()
@@ -297,19 +306,19 @@ def test_a_client_that_stays_is_answered_beside_one_that_leaves(
     answers: list[int] = []
 
     def ask() -> None:
-        with closing(http.client.HTTPConnection(*asgi_server, timeout=30)) as staying:
+        with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as staying:
             question(staying)
             response = staying.getresponse()
             answers.append(response.status)
             json.loads(response.read()) if response.status != 200 else response.read()
 
-    leaving = http.client.HTTPConnection(*asgi_server, timeout=30)
+    leaving = http.client.HTTPConnection(*asgi_server, timeout=60)
     question(leaving)
-    assert llm.begun.wait(10)
+    assert llm.begun.wait(60)
     thread = threading.Thread(target=ask)
     thread.start()
     until(lambda: len(admission) == 2)
     leaving.close()
     llm.go_on.set()
-    thread.join(20)
+    thread.join()
     assert answers == [200]
