@@ -58,7 +58,7 @@ def test_works_while_the_reader_does_something_else() -> None:
 
     with ahead(source()) as items:
         assert next(items) == "first"
-        assert made.wait(timeout=5)
+        assert made.wait(timeout=60)
         assert list(items) == ["second"]
 
 
@@ -103,7 +103,7 @@ def test_leaving_waits_for_the_item_in_the_making() -> None:
         yield 1
 
     with ahead(source()):
-        assert begun.wait(timeout=5)
+        assert begun.wait(timeout=60)
     assert finished.is_set()
 
 
@@ -136,7 +136,7 @@ def test_an_error_of_the_readers_own_is_not_replaced() -> None:
 
     def read() -> None:
         with pushed(work):
-            assert failed.wait(timeout=5)
+            assert failed.wait(timeout=60)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -149,7 +149,7 @@ def test_push_tells_when_nobody_reads_any_more() -> None:
 
     def work(push: Callable[[str], bool]) -> None:
         answers.append(push("read"))
-        left.wait(timeout=5)
+        left.wait(timeout=60)
         time.sleep(0.1)
         answers.append(push("unread"))
 

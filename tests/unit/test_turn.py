@@ -84,7 +84,7 @@ class WaitsForSpeech(LanguageModel):
         self, messages: Sequence[Message], sampling: Sampling, deadline: Deadline
     ) -> Generator[str, None, None]:
         yield "Bonjour. "
-        if not self.spoken.wait(timeout=10):
+        if not self.spoken.wait(timeout=60):
             raise TimeoutError
         yield "Il fait beau."
 
@@ -106,7 +106,7 @@ class Endless(LanguageModel):
     ) -> Generator[str, None, None]:
         try:
             yield from ("Bonjour. ", "Il ")
-            self.go_on.wait(timeout=10)
+            self.go_on.wait(timeout=60)
             while True:
                 self.deltas_after += 1
                 yield "fait "
@@ -199,31 +199,37 @@ def test_the_first_sentence_is_spoken_while_the_reply_goes_on() -> None:
 
 
 def test_when_each_sentence_was_made_is_told() -> None:
-    engines = engines_of(llm=Writes, tts=SpeaksSlowly)
-    cast("Writes", engines.llm).deltas = ["Un. ", 0.5, "Deux."]
-    events = list(turn.events(UTTERANCE, engines))
-    done = events[-1]
-    assert isinstance(done, Done)
-    first, second = (event for event in events if isinstance(event, Spoken))
-    assert 0.2 <= first.end - first.start < 0.4
-    assert first.end == pytest.approx(done.turn.times.first_audio)
-    assert first.end < 0.5 <= second.start
-    assert 0.2 <= second.end - second.start < 0.4
-    assert second.end <= done.turn.times.total
+    engines = engines_of(llm=WaitsForSpeech, tts=SpeaksSlowly)
+    model = cast("WaitsForSpeech", engines.llm)
+    spoken = []
+    for event in turn.events(UTTERANCE, engines):
+        if isinstance(event, Spoken):
+            time.sleep(0.1)
+            model.spoken.set()
+            spoken.append(event)
+    assert isinstance(event, Done)
+    first, second = spoken
+    assert first.end - first.start >= 0.2
+    assert first.end == pytest.approx(event.turn.times.first_audio)
+    assert second.start - first.end >= 0.1
+    assert second.end - second.start >= 0.2
+    assert second.end <= event.turn.times.total
 
 
 def test_stages_overlap_and_their_times_are_told() -> None:
-    engines = engines_of(llm=Writes, tts=SpeaksSlowly)
-    cast("Writes", engines.llm).deltas = [0.05, "Un. ", 0.2, "Deux. ", 0.2, "Trois."]
-    taken = turn.take(turn.events(UTTERANCE, engines))
-    times = taken.times
+    engines = engines_of(llm=WaitsForSpeech, tts=SpeaksSlowly)
+    model = cast("WaitsForSpeech", engines.llm)
+    for event in turn.events(UTTERANCE, engines):
+        if isinstance(event, Spoken):
+            model.spoken.set()
+    assert isinstance(event, Done)
+    times = event.turn.times
     assert times.stt > 0
-    assert 0.05 <= times.llm_first < times.llm - 0.35
-    assert times.llm >= 0.45
-    assert times.tts >= 0.6
-    assert times.stt + times.llm_first + 0.2 <= times.first_audio < times.total - 0.35
-    # One after another, they would take more than a second.
-    assert times.total < times.stt + times.llm + times.tts - 0.15
+    assert times.llm_first > 0
+    assert times.llm >= times.llm_first + 0.2  # the first sentence was spoken meanwhile
+    assert times.tts >= 0.4
+    assert times.stt + times.llm_first + 0.2 <= times.first_audio <= times.total - 0.2
+    assert times.stt + times.llm <= times.total
 
 
 @pytest.mark.parametrize("deltas_read", [0, 1, 2])
