@@ -46,7 +46,7 @@ VOICES = {name: np.full((2, 1, 3), i, "<f4") for i, name in enumerate(["ff_one",
 NPM = """#!/bin/sh
 echo "$@" >> "{shelf}/npm.log"
 for option; do case "$option" in --pack-destination=*) folder=${{option#*=}};; esac; done
-sleep {delay_s}
+[ ! -e "{shelf}/gate" ] || read -r _ < "{shelf}/gate"
 cp "{shelf}/$(echo "$2" | tr @ -).tgz" "$folder"
 """
 
@@ -121,10 +121,12 @@ class Shelf:
                 archive.addfile(info, io.BytesIO(data))
         return path
 
-    def npm(self, delay_s: float = 0) -> None:
+    def npm(self) -> None:
+        """Where there is a FIFO named ``gate``, it waits for a line from it, for as long as it
+        takes, in the one process that it is: nothing outlives it."""
         script = self.folder / "bin" / "npm"
         script.parent.mkdir(exist_ok=True)
-        script.write_text(NPM.format(shelf=self.folder, delay_s=delay_s))
+        script.write_text(NPM.format(shelf=self.folder))
         script.chmod(0o755)
 
     def source(self, name: str, archives: dict[str, tuple[str, int]], files: str) -> None:
@@ -504,17 +506,17 @@ def test_processes_take_turns_and_fetch_once(shelf: Shelf, data: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_complete_and_nothing_else(shelf: Shelf, data: Path) -> None:
     shelf.voices_source()
-    shelf.npm(delay_s=60)
+    os.mkfifo(shelf.folder / "gate")
     process = fetch_elsewhere(shelf, data)
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 60
     while not (shelf.folder / "npm.log").exists() and time.monotonic() < give_up:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to npm too
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
     assert tree(data) == {".downloads/tiny/one/w-1.0-py3-none-any.whl"}
 
-    shelf.npm()
+    (shelf.folder / "gate").unlink()
     store.fetch(shelf.tiny, Told())
     assert shelf.tiny.present
 
