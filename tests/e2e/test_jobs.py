@@ -20,7 +20,7 @@ from tests.e2e.conftest import Server, serving
 
 pytestmark = pytest.mark.weights
 
-PATIENCE_S = 120
+PATIENCE_S = 600
 FAKES = {
     f"VOICEBOT_{role}_BACKEND": f"pipeline.{role.lower()}.fake.Fake" for role in ("LLM", "TTS")
 }
@@ -97,7 +97,7 @@ def test_a_job_outlives_its_server(
         family = children(server.process.pid)
         server.process.kill()
         server.process.wait()
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while left := {child for child in family if alive(child)}:
         assert time.monotonic() < give_up, left
         time.sleep(0.05)

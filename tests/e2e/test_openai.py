@@ -42,7 +42,7 @@ def curl(*arguments: str) -> bytes:
     if shutil.which("curl") is None:
         pytest.skip("no curl")
     command = ["curl", "--silent", "--show-error", "--fail-with-body", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+    return subprocess.run(command, check=True, capture_output=True, timeout=600).stdout
 
 
 def spoken(recording: bytes) -> ChatCompletionUserMessageParam:

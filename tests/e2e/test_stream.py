@@ -37,16 +37,16 @@ def gated(gate: Path, tmp_path: Path) -> Iterator[Server]:
         "VOICEBOT_ENV_FILE": os.devnull,
         "VOICEBOT_STT_BACKEND": "pipeline.stt.fake.Fake",
         "VOICEBOT_LLM_BACKEND": "tests.e2e.engines.Gated",
-        "VOICEBOT_LLM_OPTIONS": json.dumps({"gate": str(gate)}),
+        "VOICEBOT_LLM_OPTIONS": json.dumps({"gate": str(gate), "wait_s": 60}),
         "VOICEBOT_TTS_BACKEND": "pipeline.tts.fake.Fake",
-        "VOICEBOT_MAX_WAIT_S": "10",  # clients come before the one that has left is seen to have
+        "VOICEBOT_MAX_WAIT_S": "60",  # clients come before the one that has left is seen to have
     }
     with serving({**kept, **chosen}, tmp_path / "server.log") as running:
         yield running
 
 
 def asked(server: Server) -> HTTPResponse:
-    response = urllib.request.urlopen(server.question(QUESTION, stream="true"), timeout=30)
+    response = urllib.request.urlopen(server.question(QUESTION, stream="true"), timeout=60)
     assert isinstance(response, HTTPResponse)
     assert response.status == 200
     return response

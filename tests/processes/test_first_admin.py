@@ -49,12 +49,12 @@ class Terminal:
         """The rest of what it says."""
         while self._read():
             pass
-        assert self._process.wait(30) == 0
+        assert self._process.wait(120) == 0
         return self.said
 
     def _read(self) -> bool:
         """False at its end."""
-        ready, _, _ = select.select([self._ours], [], [], 30)
+        ready, _, _ = select.select([self._ours], [], [], 120)
         assert ready, f"it waits for an answer: {self.said}"
         try:
             piece = os.read(self._ours, 4096).decode()

@@ -36,7 +36,7 @@ def test_processes_wait_for_one_synthesis(migrated: Path, tmp_path: Path) -> Non
     if connection.vendor == "sqlite":
         shutil.copy(migrated, tmp_path / "db.sqlite3")
     else:
-        subprocess.run([*python, MIGRATE], env=environment, cwd=ROOT, check=True, timeout=60)
+        subprocess.run([*python, MIGRATE], env=environment, cwd=ROOT, check=True, timeout=120)
     processes = [
         subprocess.Popen(
             [*python, ASK],
@@ -49,5 +49,5 @@ def test_processes_wait_for_one_synthesis(migrated: Path, tmp_path: Path) -> Non
         for _ in range(3)
     ]
     together.begin(processes)
-    answers = [process.communicate(timeout=60)[0].split() for process in processes]
+    answers = [process.communicate(timeout=120)[0].split() for process in processes]
     assert sorted(answers) == [["hit", "0"], ["hit", "0"], ["miss", "1"]]

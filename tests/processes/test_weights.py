@@ -498,7 +498,7 @@ def test_processes_take_turns_and_fetch_once(shelf: Shelf, data: Path) -> None:
         for process in processes:
             assert process.stdout
             assert "another process; waiting" in process.stdout.readline()
-    said = [process.communicate(timeout=60) for process in processes]
+    said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert len((shelf.folder / "npm.log").read_text().splitlines()) == 1
     store.verify(shelf.tiny)

@@ -24,7 +24,7 @@ def test_fifty_writers(tmp_path: Path) -> None:
     }
     python = [sys.executable, "-W", "ignore"]
     migrate = [*python, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, env=environment, cwd=ROOT, check=True, timeout=60)
+    subprocess.run(migrate, env=environment, cwd=ROOT, check=True, timeout=120)
     writers = [
         subprocess.Popen(
             [*python, "-m", "tests.processes.writers", str(THREADS), str(number)],
@@ -34,7 +34,7 @@ def test_fifty_writers(tmp_path: Path) -> None:
         for number in range(PROCESSES)
     ]  # fmt: skip
     together.begin(writers)
-    assert [writer.communicate(timeout=120) for writer in writers] == [("", "")] * PROCESSES
+    assert [writer.communicate(timeout=300) for writer in writers] == [("", "")] * PROCESSES
     with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as rows:
         [(kept, heard)] = rows.execute("SELECT COUNT(*), SUM(hits) FROM cache_cachedspeech")
         assert (kept, heard) == (PROCESSES * THREADS * ROUNDS,) * 2

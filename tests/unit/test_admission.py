@@ -283,7 +283,7 @@ def later(work: Callable[[], object]) -> threading.Thread:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < give_up
         time.sleep(0.001)
@@ -310,8 +310,8 @@ def test_they_have_the_processors_in_the_order_they_were_let_in(patient: Admissi
     until(lambda: second.waiting)
     assert order == []
     first.leave()
-    middle.join(10)
-    last.join(10)
+    middle.join(60)
+    last.join(60)
     assert order == ["second", "third"]
     assert len(patient) == 0
 
@@ -324,7 +324,7 @@ def test_who_does_not_ask_for_them_yet_is_not_waited_for(patient: Admission) -> 
     waiting = later(lambda: first.begin(here=True))
     until(lambda: first.waiting)
     second.leave()
-    waiting.join(10)
+    waiting.join(60)
     assert first.inside
     assert not first.waiting
 
@@ -338,7 +338,7 @@ def test_two_at_a_time(patient: Admission) -> None:
     waiting = later(lambda: third.begin(here=True))
     until(lambda: third.waiting)
     second.leave()
-    waiting.join(10)
+    waiting.join(60)
     assert third.inside
 
 
@@ -358,7 +358,7 @@ def test_one_that_stands_in_here_waits_for_the_processors(patient: Admission) ->
     for place in list(patient._places):
         if place is not other:
             place.leave()
-    waiting.join(10)
+    waiting.join(60)
     assert other.inside
 
 
@@ -399,7 +399,7 @@ def test_who_waits_in_vain(patient: Admission, how: str) -> None:
     if how == "left":
         until(lambda: second.waiting)
         limits[0].leave()
-    assert noted.wait(10)
+    assert noted.wait(60)
     assert type(raised[0]) is (ClientGone if how == "left" else EngineTimeout)
     assert not second.waiting
     second.leave()
@@ -407,7 +407,7 @@ def test_who_waits_in_vain(patient: Admission, how: str) -> None:
     third = entered(patient)
     waiting = later(lambda: third.begin(here=True))
     first.leave()
-    waiting.join(10)
+    waiting.join(60)
     assert third.inside
 
 

@@ -88,9 +88,9 @@ def test_a_large_dictionary_costs_milliseconds() -> None:
     )
     text = "Une phrase ordinaire, sans rien de rare, mais d'une bonne longueur."
     pronounced(text, "fr")  # compiles
-    started = time.perf_counter()
+    started = time.process_time()
     assert pronounced(text, "fr") == text
-    assert time.perf_counter() - started < 0.5  # it takes 0.02 here
+    assert time.process_time() - started < 0.5  # it takes 0.02 here
 
 
 # --- when it is spoken -----------------------------------------------------------------------

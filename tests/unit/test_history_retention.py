@@ -317,7 +317,7 @@ def stopping() -> Iterator[list[threading.Event]]:
         stop.set()
     for thread in threading.enumerate():
         if thread.name == "housekeeping":
-            thread.join(timeout=10)
+            thread.join(timeout=60)
             assert not thread.is_alive()
 
 
@@ -331,7 +331,7 @@ def test_a_server_does_it_by_itself(
         with days_ago(9):
             converse()
         give_up = threading.Event()
-        for _ in range(100):
+        for _ in range(600):
             if not Turn.objects.filter(conversation=None).exists():
                 break
             give_up.wait(0.1)

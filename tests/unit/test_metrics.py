@@ -33,7 +33,7 @@ class Slow(fake.Fake):
 
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.begun.release()
-        assert self.go_on.wait(timeout=10)
+        assert self.go_on.wait(timeout=60)
         return super()._transcribe(audio, wanted, deadline)
 
 
@@ -116,14 +116,14 @@ def test_turns_of_many_threads(since: Since) -> None:
     waiting = 'voicebot_engine_waiting{role="stt",engine="Slow"}'
     with ThreadPoolExecutor(8) as pool:
         turns = [pool.submit(take, events(SECOND, shared)) for _ in range(8)]
-        assert stt.begun.acquire(timeout=10)
-        assert stt.begun.acquire(timeout=10)
+        assert stt.begun.acquire(timeout=60)
+        assert stt.begun.acquire(timeout=60)
         while since[waiting] < 6:
             pass
         assert since[in_use] == 2
         stt.go_on.set()
         for turn in turns:
-            turn.result(timeout=30)
+            turn.result(timeout=60)
     assert since['voicebot_engine_slots{role="stt",engine="Slow"}'] == 2
     assert (since[in_use], since[waiting]) == (0, 0)
     assert since[outcome("done")] == 8
@@ -137,10 +137,10 @@ def test_who_waits_in_vain(since: Since) -> None:
     assert isinstance(stt, Slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(take, events(SECOND, shared))
-        assert stt.begun.acquire(timeout=10)
+        assert stt.begun.acquire(timeout=60)
         with pytest.raises(EngineBusy):
             take(events(SECOND, shared))
         stt.go_on.set()
-        first.result(timeout=30)
+        first.result(timeout=60)
     assert since[outcome("engine_busy")] == 1
     assert since['voicebot_engine_waiting{role="stt",engine="Slow"}'] == 0

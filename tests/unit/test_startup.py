@@ -24,7 +24,7 @@ class LoadsLater(fake.Fake):
         self.come = threading.Event()
 
     def _load(self) -> None:
-        assert self.come.wait(timeout=10)
+        assert self.come.wait(timeout=60)
 
 
 class Unfetched(fake.Fake):
@@ -53,7 +53,7 @@ def test_the_engines_load_in_the_background(settings: Settings) -> None:
     [thread] = warming_up()
     assert not engines.loaded
     cast("LoadsLater", engines.stt).come.set()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert engines.loaded
 
 
@@ -81,7 +81,7 @@ def test_refuses_to_serve_others_without_keys(settings: Settings) -> None:
     ApiKey.objects.make("phone")
     start()
     for thread in warming_up():
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 def test_says_all_that_is_wrong_at_once(settings: Settings) -> None:

@@ -21,7 +21,7 @@ class Doubling:
     def __call__(self, asked: Sequence[int]) -> list[int]:
         self.batches.append(list(asked))
         self.begun.release()
-        assert self.go_on.acquire(timeout=10)
+        assert self.go_on.acquire(timeout=60)
         if 13 in asked:
             raise ValueError("bad luck")
         return [2 * one for one in asked]
@@ -34,7 +34,7 @@ def work() -> Doubling:
 
 def waiting(together: Together[int, int], count: int) -> None:
     """Until so many wait."""
-    for _try in range(1_000):
+    for _try in range(6_000):
         if sum(len(found) for found in together._waiting.values()) == count:
             return
         threading.Event().wait(0.01)
@@ -45,15 +45,15 @@ def test_what_comes_meanwhile_is_done_together(work: Doubling) -> None:
     together = Together(work, most=3)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(together, "even", 0)
-        assert work.begun.acquire(timeout=10)
+        assert work.begun.acquire(timeout=60)
         others = []
         for number, kind in ((2, "even"), (4, "even"), (1, "odd"), (6, "even"), (8, "even")):
             others.append(pool.submit(together, kind, number))
             waiting(together, len(others))
         for _batch in range(4):
             work.go_on.release()
-        assert first.result(10) == 0
-        assert [call.result(10) for call in others] == [4, 8, 2, 12, 16]
+        assert first.result(60) == 0
+        assert [call.result(60) for call in others] == [4, 8, 2, 12, 16]
     assert work.batches[0] == [0]
     assert sorted(work.batches[1:]) == [[1], [2, 4, 6], [8]]
 
@@ -62,15 +62,15 @@ def test_a_failure_is_that_of_all_in_the_batch_alone(work: Doubling) -> None:
     together = Together(work, most=2)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(together, "any", 1)
-        assert work.begun.acquire(timeout=10)
+        assert work.begun.acquire(timeout=60)
         bad = []
         for number in (13, 14):
             bad.append(pool.submit(together, "any", number))
             waiting(together, len(bad))
         for _batch in range(3):
             work.go_on.release()
-        assert first.result(10) == 2
+        assert first.result(60) == 2
         for call in bad:
             with pytest.raises(ValueError, match="bad luck"):
-                call.result(10)
+                call.result(60)
     assert together("any", 5) == 10
