@@ -290,6 +290,7 @@ def provenance_json(request: Request, row: Turn) -> dict[str, Any]:
         },
         "times": {
             "decode": row.decode_s,
+            "wait": row.wait_s,
             "stt": row.stt_s,
             "llm": row.llm_s,
             "llm_first": row.llm_first_s,

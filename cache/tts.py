@@ -26,6 +26,7 @@ from pipeline.engines import engines
 from pipeline.errors import EngineBusy, InputError, UnsupportedLanguage
 from pipeline.tts.base import Speech, TextToSpeech, Voice
 from pipeline.tts.fallback import Fallback
+from pipeline.waiting import waiting
 from pipeline.wrapping import Wrapping
 
 logger = logging.getLogger(__name__)
@@ -143,7 +144,8 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
         """Keep others from making the same speech; where files cannot be locked, let them."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(deadline.held(partial(files.lock, key), self._wait_s))
+                with waiting():
+                    stack.enter_context(deadline.held(partial(files.lock, key), self._wait_s))
             except TimeoutError as exc:  # an OSError as well, hence first
                 raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
             except OSError as exc:

@@ -63,7 +63,7 @@ def player(row: Turn, kind: str) -> SafeString | None:
 def _stages(row: Turn, whole_s: float) -> list[Told]:
     titles = {"stt": _("Speech to text"), "llm": _("Reply"), "tts": _("Text to speech")}
     took = {"stt": row.stt_s, "llm": row.llm_s, "tts": row.tts_s}
-    heard = row.decode_s + row.stt_s
+    heard = row.decode_s + row.wait_s + row.stt_s
     marks = {
         "llm": [] if row.llm_first_s is None else [heard + row.llm_first_s],
         "tts": [] if row.first_audio_s is None else [row.first_audio_s],
@@ -80,8 +80,7 @@ def _stages(row: Turn, whole_s: float) -> list[Told]:
             outbound=getattr(row, f"{stage}_outbound"),
             took=timeline.seconds(took[stage]) if bars[stage] or took[stage] else "–",
             bars=timeline.drawn(
-                stage,
-                [*(bars["decode"] if stage == "stt" else []), *bars[stage]],
+                [*(bars["decode"] + bars["wait"] if stage == "stt" else []), *bars[stage]],
                 whole_s,
                 marks.get(stage, []),
             ),

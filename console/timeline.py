@@ -27,6 +27,7 @@ class Bar:
     start: float
     end: float
     what: str  # it was
+    stage: str
 
 
 def seconds(value: float | None) -> str:
@@ -37,18 +38,20 @@ def seconds(value: float | None) -> str:
 
 
 def bars(row: Turn) -> dict[Stage | str, list[Bar]]:
-    """Stage → what was done. Decoding is there as ``decode``; a stage that was not gone through
-    has none."""
-    heard = row.decode_s + row.stt_s
+    """Stage → what was done. Decoding is there as ``decode``, waiting as ``wait``; a stage that was
+    not gone through has none."""
+    begun = row.decode_s + row.wait_s  # mostly it is the first stage that is waited for
+    heard = begun + row.stt_s
     written = min(heard + row.llm_s, max(row.total_s, heard))
     pieces = {
         "decode": [(0.0, row.decode_s, _("decoding"))],
-        "stt": [(row.decode_s, heard, _("speech to text"))],
+        "wait": [(row.decode_s, begun, _("waiting for others"))],
+        "stt": [(begun, heard, _("speech to text"))],
         "llm": [(heard, written, _("reply"))],
         "tts": [(s.start_s, s.end_s, s.text or _("speech")) for s in row.sentences.all()],
     }
     return {
-        stage: [Bar(*piece) for piece in done if piece[1] > piece[0]]
+        stage: [Bar(*piece, stage) for piece in done if piece[1] > piece[0]]
         for stage, done in pieces.items()
     }
 
@@ -58,25 +61,24 @@ def span(rows: Sequence[Turn]) -> float:
     return max([row.total_s for row in rows], default=0.0) or 1.0
 
 
-def drawn(stage: str, done: Sequence[Bar], whole_s: float, marks: Sequence[float]) -> SafeString:
+def drawn(done: Sequence[Bar], whole_s: float, marks: Sequence[float]) -> SafeString:
     """``done`` on a line as long as ``whole_s``; ``marks`` are moments to be seen on it."""
     scale = WIDTH / whole_s
 
-    def rect(bar: Bar) -> tuple[str, str, str]:
+    def rect(bar: Bar) -> tuple[str, str, str, str]:
         width = max(THINNEST, scale * (bar.end - bar.start))
         times = _("%(start)s to %(end)s") % {"start": seconds(bar.start), "end": seconds(bar.end)}
-        return f"{scale * bar.start:.1f}", f"{width:.1f}", f"{bar.what} ({times})"
+        return bar.stage, f"{scale * bar.start:.1f}", f"{width:.1f}", f"{bar.what} ({times})"
 
     return format_html(
-        '<svg class="timeline {}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
+        '<svg class="timeline" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
         ' aria-label="{}">{}{}</svg>',
-        stage,
         WIDTH,
         HEIGHT,
-        "; ".join(rect(bar)[2] for bar in done),
+        "; ".join(rect(bar)[-1] for bar in done),
         format_html_join(
             "",
-            '<rect x="{}" y="3" width="{}" height="14"><title>{}</title></rect>',
+            '<rect class="{}" x="{}" y="3" width="{}" height="14"><title>{}</title></rect>',
             map(rect, done),
         ),
         format_html_join(
@@ -87,10 +89,10 @@ def drawn(stage: str, done: Sequence[Bar], whole_s: float, marks: Sequence[float
 
 def strip(row: Turn) -> SafeString:
     """The stages one after another, for a list: how long each took of ``row``."""
-    parts = [row.decode_s, row.stt_s, row.llm_s, row.tts_s]
+    parts = [row.decode_s, row.wait_s, row.stt_s, row.llm_s, row.tts_s]
     scale = WIDTH / (sum(parts) or 1.0)
     pieces, x = [], 0.0
-    for name, took in zip(("decode", *STAGES), parts, strict=True):
+    for name, took in zip(("decode", "wait", *STAGES), parts, strict=True):
         if took:
             pieces.append((name, f"{x:.1f}", f"{scale * took:.1f}", f"{name} {seconds(took)}"))
         x += scale * took

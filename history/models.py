@@ -208,6 +208,7 @@ class Turn(models.Model):
 
     # In seconds from the end of the upload, as the answer told them.
     decode_s = models.FloatField(_("decoding"), default=0)
+    wait_s = models.FloatField(_("waiting for others"), default=0)
     stt_s = models.FloatField(_("speech to text"), default=0)
     llm_s = models.FloatField(_("reply"), default=0)
     llm_first_s = models.FloatField(_("first of the reply"), null=True)

@@ -51,7 +51,7 @@ class Recording:
         self._options: dict[str, Any] = {}
         self._utterance: Audio | None = None
         self._started = time.monotonic()
-        self._times = Times()  # as far as a turn came that is not complete
+        self.times = Times()  # as far as the turn has come
         self._transcript = Transcript("", "")
         self._reply = ""
         self._spoken: list[Spoken] = []
@@ -93,12 +93,14 @@ class Recording:
                 self.number = alone.enter_context(memory.taking(self.conversation))
                 wishes["history"] = memory.messages(self.conversation, before=self.number)
             chosen = engines if remembering else engines.bare
-            yield from self.watch(events(said, chosen, **wishes), utterance=utterance)
+            turn = events(said, chosen, times=self.times, **wishes)
+            yield from self.watch(turn, utterance=utterance)
 
     def watch(
         self, turn: Generator[Event, None, None], *, utterance: Audio | None = None
     ) -> Generator[Event, None, None]:
-        """The events of ``turn``, seen. When it is complete it is kept before anyone is told."""
+        """The events of ``turn``, seen, which fills in our ``times``. When it is complete it is
+        kept before anyone is told."""
         self._utterance = utterance
         self._started = time.monotonic()
         with closing(turn):
@@ -107,18 +109,13 @@ class Recording:
                 yield event
 
     def _see(self, event: Event) -> None:
-        times, now_s = self._times, time.monotonic() - self._started
         match event:
             case Heard():
                 self._transcript = event.transcript
-                times.stt = now_s
             case ReplyDelta():
                 self._reply += event.text
-                times.llm_first = times.llm_first or now_s - times.stt
             case Spoken():
                 self._spoken.append(event)
-                times.first_audio = times.first_audio or event.end
-                times.tts += event.end - event.start
             case Done():
                 self.turn = event.turn
                 self.keep(OK)
@@ -184,14 +181,9 @@ class Recording:
 
     def _broken_off(self) -> Taken:
         """What there is of a turn that is not complete."""
-        times, total_s = self._times, time.monotonic() - self._started
-        times.total = total_s
-        if not self._transcript.text:
-            times.stt = total_s
-        else:
-            times.llm = total_s - times.stt
+        self.times.total = time.monotonic() - self._started
         speeches = tuple(whole(spoken.speech for spoken in self._spoken))
-        return Taken(self._transcript, self._reply.strip(), speeches, times)
+        return Taken(self._transcript, self._reply.strip(), speeches, self.times)
 
     def _sounds(self, taken: Taken) -> dict[Kind, bytes]:
         sounds: dict[Kind, bytes] = {}
@@ -239,6 +231,7 @@ def _times(times: Times, decoded_s: float) -> dict[str, float | None]:
     """As columns; for whoever waits, decoding is part of it."""
     return {
         "decode_s": decoded_s,
+        "wait_s": times.wait,
         "stt_s": times.stt,
         "llm_s": times.llm,
         "llm_first_s": times.llm_first or None,

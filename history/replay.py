@@ -51,7 +51,7 @@ def begin(
     chosen = engines.afresh if remembering else engines.bare
     if stage != "stt":
         wanted["language"] = None  # it was heard
-    turn = events(said, chosen, history=history, reply=reply, **wanted)
+    turn = events(said, chosen, history=history, reply=reply, times=recording.times, **wanted)
     return recording.watch(turn, utterance=said if isinstance(said, Audio) else None)
 
 

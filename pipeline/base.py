@@ -24,6 +24,7 @@ from pipeline.deadline import Deadline as Deadline
 from pipeline.errors import EngineBusy, EngineError, EngineUnavailable, PipelineError
 from pipeline.memory import resident_bytes
 from pipeline.traffic import traffic
+from pipeline.waiting import waiting
 
 logger = logging.getLogger(__name__)
 
@@ -181,11 +182,12 @@ class Engine(ABC):
         """
         deadline.check()
         if (place := admission.current()) is not None:
-            place.begin(here=not self.elsewhere)
+            with waiting():
+                place.begin(here=not self.elsewhere)
 
     @contextmanager
     def _slot(self) -> Iterator[Deadline]:
-        with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
+        with metrics.one_more(metrics.WAITING.labels(self.role, self.name)), waiting():
             self._acquire()
         started = time.monotonic()
         until = Deadline(self._timeout_s, within=deadline.current())

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -24,6 +25,7 @@ from pipeline.metrics import counted
 from pipeline.sentences import SentenceSplitter
 from pipeline.stt.base import Transcript
 from pipeline.tts.base import Speech, whole
+from pipeline.waiting import counted as waits
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,13 +34,17 @@ ChooseVoice = Callable[[str | None], str | None]
 """Language, where it is known → id of a voice that speaks it."""
 
 
+_adding = threading.Lock()
+
+
 @dataclass(slots=True)
 class Times:
     """Where the time went, in seconds. Stages overlap: their sum may exceed ``total``."""
 
+    wait: float = 0.0  # for others, before any stage; no part of it
     stt: float = 0.0
     llm: float = 0.0
-    llm_first: float = 0.0  # until the first delta of the reply
+    llm_first: float = 0.0  # of it, until the first delta of the reply
     tts: float = 0.0
     first_audio: float = 0.0  # from the beginning of the turn to its first speech
     total: float = 0.0
@@ -46,10 +52,14 @@ class Times:
     @contextmanager
     def measure(self, stage: Stage) -> Iterator[None]:
         started = time.monotonic()
-        try:
-            yield
-        finally:
-            setattr(self, stage, getattr(self, stage) + time.monotonic() - started)
+        with waits() as waited:
+            try:
+                yield
+            finally:
+                took_s = time.monotonic() - started - waited.total_s
+                setattr(self, stage, getattr(self, stage) + took_s)
+                with _adding:  # a reply is written while speech is made
+                    self.wait += waited.total_s
 
     def over(self, stage: Stage, source: Generator[T, None, R]) -> Generator[T, None, R]:
         """The items of ``source``, and what it returns; to make each counts for ``stage``."""
@@ -58,6 +68,8 @@ class Times:
                 try:
                     with self.measure(stage):
                         item = next(source)
+                    if stage == "llm":
+                        self.llm_first = self.llm_first or self.llm
                 except StopIteration as end:
                     returned: R = end.value
                     return returned
@@ -77,7 +89,7 @@ class ReplyDelta:
 @dataclass(frozen=True, slots=True)
 class Spoken:
     speech: Speech
-    start: float = 0.0  # of its making, in seconds from the beginning of the turn
+    start: float = 0.0  # of its making, after any wait, in seconds from the beginning of the turn
     end: float = 0.0
 
 
@@ -137,6 +149,7 @@ def events(
     reply: str | None = None,
     eager: bool = False,
     aloud: bool = True,
+    times: Times | None = None,
 ) -> Generator[Event, None, None]:
     """Take a turn, event by event; closing the generator stops its work.
 
@@ -154,9 +167,11 @@ def events(
     ``instructions`` are what the assistant is told besides, ``sampling`` how it is to write;
     ``beside`` is what was written in the same breath, before what was said.
 
+    ``times`` are filled in on the way, for whoever looks at a turn that does not come to its end.
+
     :raises PipelineError: see its tree.
     """
-    times = Times()
+    times = Times() if times is None else times
     started = time.monotonic()
     speaker: str  # id of the voice
     written = ""
@@ -171,14 +186,14 @@ def events(
         for sentence in sentences:
             first = eager and not pieces
             synthesis = engines.tts.synthesize(sentence, voice=speaker, speed=speed, eager=first)
-            start = elapsed()
+            before = times.tts
             for speech in times.over("tts", synthesis):
                 end = elapsed()
+                start, before = end - (times.tts - before), times.tts
                 times.first_audio = times.first_audio or end
                 speaker = speech.voice  # one that stands in for another stays
                 pieces.append(speech)
                 yield Spoken(speech, start, end)
-                start = elapsed()
 
     def write() -> Generator[str, None, None]:
         nonlocal usage
@@ -198,7 +213,6 @@ def events(
     speaker = speaker_of(transcript.language) if aloud else ""
     yield Heard(transcript)
 
-    asked_at = elapsed()
     if reply is None:
         question = f"{beside}\n{transcript.text}".strip()
         with times.measure("llm"):
@@ -211,7 +225,6 @@ def events(
     splitter = SentenceSplitter(eager=eager)
     with ahead(source) as deltas:
         for delta in deltas:
-            times.llm_first = times.llm_first or elapsed() - asked_at
             written += delta
             yield ReplyDelta(delta)
             if aloud:

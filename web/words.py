@@ -33,6 +33,7 @@ WORDS: dict[str, str | Promise] = {
     "position": _("%(position)s of %(duration)s"),
     "first_audio": _("first sound after %(seconds)s"),
     "stage_decode": _("Reading the recording"),
+    "stage_wait": _("Waiting for others"),
     "stage_stt": _("Listening"),
     "stage_llm": _("Thinking"),
     "stage_tts": _("Speaking"),

@@ -218,7 +218,11 @@ OF_A_TURN = [
     header("X-Cache", "Per stage: `hit`, `miss` or `off`; not where it is streamed.", 200),
     header("X-Outbound", "Per stage: whether what it works on leaves the machine.", 200),
     header("X-Speech-Engine", "Who spoke; not where it is streamed.", 200),
-    header("Server-Timing", "Milliseconds per stage; not where it is streamed.", 200),
+    header(
+        "Server-Timing",
+        "Milliseconds per stage, and of waiting for others; not where it is streamed.",
+        200,
+    ),
     header("Content-Language", "The language of the question.", 200),
 ]
 """Headers that tell of a turn."""

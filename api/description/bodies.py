@@ -131,6 +131,7 @@ class Times(Body):
     """Seconds from the end of the upload. Stages overlap: their sum may exceed the total."""
 
     decode = fields.FloatField()
+    wait = fields.FloatField(help_text="For others, before any stage; no part of it.")
     stt = fields.FloatField()
     llm = fields.FloatField()
     llm_first = fields.FloatField(help_text="Until the reply began.")

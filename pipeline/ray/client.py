@@ -9,7 +9,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import ceil
@@ -25,6 +25,7 @@ from pipeline.errors import EngineBusy, EngineError, EngineTimeout, EngineUnavai
 from pipeline.logs import request_id
 from pipeline.ray import cluster
 from pipeline.ray.wire import Asked, Begun, Facts, Failed, Returned
+from pipeline.waiting import waiting
 
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
@@ -204,13 +205,19 @@ class Distant(Engine, Generic[E]):
         response = self._handle.options(stream=True).ask.remote(asked, *arguments)
         # How long the next thing may be waited for: first a slot, then the work.
         until = Deadline(min(self._wait_s, deadline.remaining_s))
-        waiting = True
-        with self._ray_errors(), closing(_items(response, lambda: until.remaining_s)) as items:
+        begun = False
+        with (
+            self._ray_errors(),
+            closing(_items(response, lambda: until.remaining_s)) as items,
+            ExitStack() as before,
+        ):
+            before.enter_context(waiting())
             try:
                 for item in items:
                     match item:
                         case Begun():
-                            waiting = False
+                            begun = True
+                            before.close()
                             work_s = self.engine._timeout_s + LATE_S
                             until = Deadline(min(work_s, deadline.remaining_s))
                         case Returned():
@@ -220,7 +227,7 @@ class Distant(Engine, Generic[E]):
                         case _:
                             yield item
             except queue.Empty:
-                if waiting and deadline.remaining_s:
+                if not begun and deadline.remaining_s:
                     raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from None
                 raise EngineTimeout from None
         raise self._failed(Lost)

@@ -151,7 +151,7 @@ def test_the_page_of_a_turn(operator: Client, turn: Turn) -> None:
     shown = page(operator.get(url(turn)))
     assert "Qui est là ?" in shown
     for stage in STAGES:
-        assert f'<svg class="timeline {stage}"' in shown
+        assert f'<rect class="{stage}"' in shown
     assert shown.count('class="player"') == 2
     assert shown.count('class="again" name="from"') == 3
     assert "C&#x27;est moi. (" in shown  # what a bar is
@@ -401,11 +401,21 @@ def test_bars_of_a_turn(turn: Turn) -> None:
     assert last <= turn.total_s
 
 
+def test_a_wait_comes_before_what_was_waited_for(operator: Client, turn: Turn) -> None:
+    turn.wait_s, turn.total_s = 2.0, turn.total_s + 2.0
+    turn.save()
+    bars = timeline.bars(turn)
+    [wait], [stt], [llm] = bars["wait"], bars["stt"], bars["llm"]
+    assert (wait.start, wait.end, stt.start, stt.end) == (0, 2, 2, 2 + turn.stt_s)
+    assert llm.start == stt.end
+    assert '<rect class="wait"' in page(operator.get(url(turn)))
+
+
 def test_what_was_not_done_has_no_bar(operator: Client, turn: Turn) -> None:
     operator.post(url(turn, "replay"), {"from": "tts"})
     [again] = turn.replays.all()
     bars = timeline.bars(again)
-    assert (bars["decode"], bars["stt"], bars["llm"]) == ([], [], [])
+    assert (bars["decode"], bars["wait"], bars["stt"], bars["llm"]) == ([], [], [], [])
     assert len(bars["tts"]) == 2
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline import turn
+from pipeline.admission import Place, admission
 from pipeline.audio import SAMPLE_RATE, Audio
 from pipeline.base import CacheState, Deadline
 from pipeline.engines import Engines
@@ -44,6 +45,12 @@ class Hears(stt.Fake):
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         heard = replace(wanted, language=wanted.language or self._hears)
         return super()._transcribe(audio, heard, deadline)
+
+
+class HearsHere(Hears):
+    """Passes for one that computes."""
+
+    elsewhere = False
 
 
 class Writes(LanguageModel):
@@ -230,6 +237,48 @@ def test_stages_overlap_and_their_times_are_told() -> None:
     assert times.tts >= 0.4
     assert times.stt + times.llm_first + 0.2 <= times.first_audio <= times.total - 0.2
     assert times.stt + times.llm <= times.total
+
+
+@pytest.mark.parametrize("stage", ["stt", "llm", "tts"])
+def test_a_wait_for_a_slot_is_no_part_of_a_stage(engines: Engines, stage: str) -> None:
+    engines[stage]._wait_s = 30
+    free = engines[stage]._free
+    assert free.acquire(timeout=0)
+    threading.Timer(0.3, free.release).start()
+    *events, done = turn.events(UTTERANCE, engines)
+    assert isinstance(done, Done)
+    times = done.turn.times
+    assert times.wait > 0.2
+    assert getattr(times, stage) + times.wait <= times.total
+    assert times.llm_first <= times.llm
+    spoken = [event for event in events if isinstance(event, Spoken)]
+    assert 0 < sum(event.end - event.start for event in spoken) <= times.tts + 1e-6
+
+
+def test_a_wait_for_the_processors_is_no_part_of_a_stage() -> None:
+    engines = engines_of(stt=HearsHere)
+    former = Place(admission)
+    former.enter(engines, "stt")
+    former.begin(here=True)
+    threading.Timer(0.3, former.leave).start()
+    with admission.visit() as place:
+        place.enter(engines, "stt", "llm", "tts")
+        times = turn.take(turn.events(UTTERANCE, engines)).times
+        place.leave()
+    assert times.wait > 0.2
+    assert times.stt + times.wait <= times.total
+
+
+def test_who_waits_for_nobody_has_not_waited(engines: Engines) -> None:
+    assert turn.take(turn.events(UTTERANCE, engines)).times.wait == 0
+
+
+def test_where_the_time_went_of_a_turn_that_fails() -> None:
+    engines, times = writing("Bonjour. ", 0.1, EngineError("Rien.")), Times()
+    with pytest.raises(EngineError, match="Rien"):
+        turn.take(turn.events(UTTERANCE, engines, times=times))
+    assert times.stt > 0
+    assert times.llm >= 0.1
 
 
 @pytest.mark.parametrize("deltas_read", [0, 1, 2])

@@ -163,7 +163,7 @@ def test_every_word_is_used_and_every_use_has_its_word() -> None:
     # Names that are put together: an error's code, a state, a stage, a kind of screen.
     made = {"idle_hint_touch", "recording_held_touch", "recording_tapped_touch"}
     made |= {f"{kind}_{stage}" for kind in ("stage", "left") for stage in ("stt", "llm", "tts")}
-    made |= {"stage_decode", "idle", "recording", "speaking", "female", "male"}
+    made |= {"stage_decode", "stage_wait", "idle", "recording", "speaking", "female", "male"}
     made |= codes | {f"{code}_advice" for code in codes}
     assert {name for name in WORDS if name not in strings} <= made
 

@@ -8,7 +8,8 @@ import { clock, say, seconds } from "./words.js";
 import { Waveform } from "./waveform.js";
 
 const template = document.getElementById("turn");
-const STAGES = ["decode", "stt", "llm", "tts"];
+const STAGES = ["decode", "wait", "stt", "llm", "tts"];
+const NOTICED_S = 0.05;
 const COPIED_MS = 1600;
 
 export class Turn {
@@ -153,9 +154,10 @@ export class Turn {
     const summary = this.#find("summary");
     if (waited_s !== null) facts.unshift(say("first_audio", { seconds: seconds(waited_s) }));
     summary.textContent = facts.join(" · ");
-    const longest_s = Math.max(...STAGES.map((stage) => times[stage]), 0.001);
+    const shown = STAGES.filter((stage) => stage !== "wait" || times.wait >= NOTICED_S);
+    const longest_s = Math.max(...shown.map((stage) => times[stage]), 0.001);
     this.#find(".account dl").replaceChildren(
-      ...STAGES.map((stage) => {
+      ...shown.map((stage) => {
         const remarks = [];
         if (engines[stage]) remarks.push(engines[stage].engine);
         if (cache[stage] === "hit") remarks.push(say("stage_remembered"));
