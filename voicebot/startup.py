@@ -12,6 +12,7 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from pipeline import memory
 from pipeline.decoding.client import decoder
 from pipeline.engines import engines
 
@@ -53,4 +54,5 @@ def _warm_up() -> None:
         logger.critical("The engines cannot be loaded; stopping.", exc_info=True)
         os.kill(os.getpid(), signal.SIGTERM)
     else:
+        memory.settle()
         logger.info("Ready.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -55,6 +56,18 @@ def test_threads_share_arenas() -> None:
 def test_another_malloc_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
     memory.keep_arenas_few()
+
+
+def test_what_is_loaded_is_not_looked_at_again() -> None:
+    cycle: list[object] = []
+    cycle.append(cycle)
+    try:
+        memory.settle()
+        assert gc.get_freeze_count() > 10_000
+        assert not any(one is cycle for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert any(one is cycle for one in gc.get_objects())
 
 
 def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from typing import cast
@@ -45,6 +46,7 @@ def warming_up() -> list[threading.Thread]:
 def nothing_left_behind() -> Iterator[None]:
     yield
     assert warming_up() == []
+    gc.unfreeze()
 
 
 def test_the_engines_load_in_the_background(settings: Settings) -> None:
@@ -52,9 +54,11 @@ def test_the_engines_load_in_the_background(settings: Settings) -> None:
     start()
     [thread] = warming_up()
     assert not engines.loaded
+    assert gc.get_freeze_count() == 0
     cast("LoadsLater", engines.stt).come.set()
     thread.join(timeout=60)
     assert engines.loaded
+    assert gc.get_freeze_count() > 0  # what is loaded is there to stay
 
 
 @pytest.mark.parametrize(
