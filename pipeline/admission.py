@@ -11,13 +11,11 @@ such engines have slots. Engines elsewhere are only waited for: there, slots are
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +24,7 @@ from django.conf import settings
 from pipeline import deadline
 from pipeline.errors import EngineBusy
 from pipeline.pace import Pace, Size
+from pipeline.schedule import Lane, Stage, ends_s
 
 if TYPE_CHECKING:
     from pipeline.engines import Engines
@@ -46,14 +45,6 @@ STAGES: Final = ("stt", "llm", "tts")
 USUAL: Final = Size()
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """What works on ``at_once`` requests at a time."""
-
-    name: str
-    at_once: int
-
-
 class Place:
     """Of one request among others, from when it is let in to when it is answered."""
 
@@ -64,7 +55,8 @@ class Place:
         self.waiting = False  # for the processors
         self.inside = False  # it has them, until it leaves
         self.began: float | None = None  # when its first stage did, on the clock of the admission
-        self.worked: dict[str, float] = {}  # seconds, by role
+        self.worked: dict[str, float] = {}  # seconds, by role, of calls that are done
+        self.calls: list[tuple[str, float]] = []  # at work: role, and when it began
 
     def enter(self, engines: Engines, *stages: str, size: Size = USUAL) -> None:
         """``engines`` are to do ``stages`` for it.
@@ -82,9 +74,14 @@ class Place:
         """
         self._admission.begin(self, here=here)
 
-    def worked_for(self, role: str, seconds: float) -> None:
-        """By an engine that has held a slot so long."""
-        self.worked[role] = self.worked.get(role, 0.0) + seconds
+    @contextmanager
+    def working(self, role: str) -> Iterator[None]:
+        """An engine has a slot for it."""
+        call = self._admission.work(self, role)
+        try:
+            yield
+        finally:
+            self._admission.rest(self, call)
 
     def leave(self) -> None:
         """It is answered, or will not be; once or more often."""
@@ -144,17 +141,12 @@ class Admission:
         return float(settings.VOICEBOT_MAX_WAIT_S) or max(LEAST_S, WORTH * self.usual_s)
 
     def wait_s(self, place: Place) -> float:
-        """That ``place`` would have before it, were it let in now."""
+        """That ``place`` would have in all, were it let in now."""
         with self._changed:
-            lead_s = worst_s = 0.0
-            predicted = self.pace.predicted_s(place.size)
-            needed: dict[Lane, float] = {}
-            for role, lane in place.lanes.items():
-                needed[lane] = needed.get(lane, 0.0) + predicted[role]
-            for lane, own_s in needed.items():
-                worst_s = max(worst_s, self._free_in_s(lane) - lead_s)
-                lead_s += own_s
-            return worst_s
+            others = sorted(self._places, key=lambda other: not (other.calls or other.inside))
+            left = [list(self._left_s(each)) for each in (*others, place)]
+            alone_s = sum(seconds for _lane, seconds in left[-1])
+            return ends_s(left)[-1] - alone_s
 
     def next_wait_s(self, engines: Engines) -> float:
         """That of a whole turn, were it asked for now."""
@@ -186,6 +178,18 @@ class Admission:
             if place.began is None:
                 place.began = self._clock()
 
+    def work(self, place: Place, role: str) -> tuple[str, float]:
+        call = (role, self._clock())
+        with self._changed:
+            place.calls.append(call)
+        return call
+
+    def rest(self, place: Place, call: tuple[str, float]) -> None:
+        role, since = call
+        with self._changed:
+            place.calls.remove(call)
+            place.worked[role] = place.worked.get(role, 0.0) + self._clock() - since
+
     def leave(self, place: Place) -> None:
         with self._changed:
             if place not in self._places:
@@ -204,31 +208,31 @@ class Admission:
             and sum(other.inside for other in self._places) < at_once
         )
 
-    def _free_in_s(self, lane: Lane) -> float:
-        """When ``lane`` has done all that is before whoever comes next."""
-        free = [0.0] * lane.at_once
-        for place in self._places:
-            heapq.heapreplace(free, free[0] + self._left_s(place, lane))
-        return free[0]
-
-    def _left_s(self, place: Place, lane: Lane) -> float:
-        """Predicted of ``place`` in ``lane``. One that is late is taken to be as late again."""
+    def _left_s(self, place: Place) -> Iterator[Stage]:
+        """Of the stages of ``place`` to come. One that is late is taken to be as late again."""
+        now = self._clock()
         predicted = self.pace.predicted_s(place.size)
-        gone_s = 0.0 if place.began is None else self._clock() - place.began
-        left_s = 0.0
-        for role, its_lane in place.lanes.items():
-            of_stage_s = max(0.0, predicted[role] - gone_s)
-            gone_s = max(0.0, gone_s - predicted[role])
-            if its_lane == lane:
-                left_s += of_stage_s
-        return left_s + gone_s if lane in place.lanes.values() else left_s
+        at_work = {role for role, _since in place.calls}
+        worked = dict(place.worked)
+        for role, since in place.calls:
+            worked[role] = worked.get(role, 0.0) + now - since
+        roles = list(place.lanes)
+        for position, (role, lane) in enumerate(place.lanes.items(), 1):
+            left_s = predicted[role] - self.pace.overlap * worked.get(role, 0.0)
+            if role in at_work:
+                left_s = abs(left_s)
+            elif left_s < 0 or worked.keys() & roles[position:]:
+                left_s = 0.0  # it is done, sooner or later than predicted
+            if left_s or lane.kept:
+                yield lane, left_s
 
 
 def _lane(engines: Engines, role: str) -> Lane:
     engine = engines[role]
     if engine.elsewhere:
         return Lane(role, engine.at_once)
-    return Lane(HERE, min(each.at_once for _role, each in engines if not each.elsewhere))
+    slots = min(each.at_once for _role, each in engines if not each.elsewhere)
+    return Lane(HERE, slots, kept=True)
 
 
 _current: ContextVar[Place | None] = ContextVar("place", default=None)
@@ -237,6 +241,12 @@ _current: ContextVar[Place | None] = ContextVar("place", default=None)
 def current() -> Place | None:
     """That of the work that is being done; None where there is none, as on the command line."""
     return _current.get()
+
+
+def working(role: str) -> AbstractContextManager[None]:
+    """An engine of that ``role`` has a slot for the work that is being done."""
+    place = current()
+    return nullcontext() if place is None else place.working(role)
 
 
 def give_way() -> None:

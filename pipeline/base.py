@@ -194,6 +194,7 @@ class Engine(ABC):
         self._calls.add(until)
         try:
             with (
+                admission.working(self.role),
                 metrics.working(self.role, self.name),
                 tracing.span(self.role, engine=self.name),
                 self._foreign_errors(),
@@ -202,10 +203,7 @@ class Engine(ABC):
         finally:
             self._calls.remove(until)
             self._free.release()
-            worked_s = time.monotonic() - started
-            if (place := admission.current()) is not None:
-                place.worked_for(self.role, worked_s)
-            logger.debug("%s worked %.3f s", self.name, worked_s)
+            logger.debug("%s worked %.3f s", self.name, time.monotonic() - started)
 
     def _acquire(self) -> None:
         """:raises EngineBusy: every slot stays taken.

@@ -81,6 +81,11 @@ class Pace:
         """A turn, of which the stages took ``stages_s`` one by one: they overlap."""
         self._overlap.add(min(1.0, turn_s / stages_s))
 
+    @property
+    def overlap(self) -> float:
+        """What a turn takes of the time that its stages take one by one."""
+        return self._overlap.value
+
     def predicted_s(self, size: Size) -> Mapping[str, float]:
         """Of each stage, in a turn that needs all of them."""
         sound_s = self._sound_s.value if size.sound_s is None else size.sound_s
@@ -89,7 +94,7 @@ class Pace:
             tokens, chars = size.tokens, chars * size.tokens / tokens
         if size.chars is not None:
             chars = size.chars
-        overlap = self._overlap.value
+        overlap = self.overlap
         return {
             "stt": overlap * self._hearing.value * (sound_s + BESIDE_S),
             "llm": overlap * self._writing.value * tokens,

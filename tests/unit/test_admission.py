@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -85,6 +85,13 @@ def begun(admission: Admission, engines: Engines = LOCAL, *roles: str) -> Place:
     return place
 
 
+def works(place: Place, clock: Clock, **seconds: float) -> None:
+    """Its engines do, one after the other."""
+    for role, of_it_s in seconds.items():
+        with place.working(role):
+            clock.now += of_it_s
+
+
 def wait_s(admission: Admission, engines: Engines = LOCAL, *roles: str) -> float:
     """That a newcomer would have."""
     place = Place(admission)
@@ -112,7 +119,7 @@ def test_what_the_next_turn_would_wait(admission: Admission) -> None:
 
 
 def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clock: Clock) -> None:
-    begun(admission)
+    first = begun(admission)
     assert admission.usual_s == pytest.approx(3)
     assert admission.longest_s == pytest.approx(0.9)
     assert wait_s(admission) == pytest.approx(3)
@@ -120,42 +127,72 @@ def test_who_comes_too_early_is_told_when_to_come_back(admission: Admission, clo
         entered(admission)
     assert busy.value.retry_after_s == 3  # 3 s of work before it, 0.9 s of which it may wait
     assert len(admission) == 1
-    clock.now += 1.9
+    works(first, clock, stt=1, llm=0.9)
     with pytest.raises(EngineBusy) as busy:
         entered(admission)
     assert busy.value.retry_after_s == 1
-    clock.now += 0.5
+    works(first, clock, llm=0.1, tts=0.4)
     entered(admission)
 
 
 def test_those_who_wait_count_wholly(admission: Admission, clock: Clock) -> None:
-    begun(admission)
-    clock.now += 2.25
+    first = begun(admission)
+    works(first, clock, stt=1, llm=1, tts=0.25)
     entered(admission)
     assert wait_s(admission) == pytest.approx(3.75)
-    clock.now += 0.75
+    works(first, clock, tts=0.75)
     assert wait_s(admission) == pytest.approx(3)
 
 
-def test_as_long_a_wait_as_is_worth_it_is_let_in(admission: Admission, clock: Clock) -> None:
-    admission.pace.took(1.0, 1.0)
-    first = begun(admission)
-    first.size = Size(sound_s=0.0, tokens=0)
-    left_s = admission.wait_s(first)
-    clock.now += left_s - admission.longest_s
-    assert wait_s(admission) == pytest.approx(admission.longest_s)
-
-
 def test_who_is_late_is_taken_to_be_as_late_again(admission: Admission, clock: Clock) -> None:
+    place = begun(admission)
+    works(place, clock, stt=1, llm=1)
+    with place.working("tts"):
+        clock.now += 1
+        assert wait_s(admission) == pytest.approx(0)
+        clock.now += 1
+        assert wait_s(admission) == pytest.approx(1)
+        clock.now += 8.75
+        with pytest.raises(EngineBusy) as busy:
+            entered(admission)
+        assert busy.value.retry_after_s == 9
+    assert wait_s(admission) == 0
+
+
+def test_a_stage_that_was_late_makes_the_others_no_later(
+    admission: Admission, clock: Clock
+) -> None:
+    place = begun(admission)
+    works(place, clock, stt=7)
+    assert wait_s(admission) == pytest.approx(2)
+
+
+def test_a_stage_that_took_less_is_over_when_the_next_begins(
+    admission: Admission, clock: Clock
+) -> None:
+    place = begun(admission)
+    works(place, clock, stt=0.25)
+    assert wait_s(admission) == pytest.approx(2.75)  # it may go on
+    with place.working("llm"):
+        assert wait_s(admission) == pytest.approx(2)
+
+
+def test_time_in_which_nothing_is_done_brings_nobody_further(
+    admission: Admission, clock: Clock
+) -> None:
     begun(admission)
-    clock.now += 3
-    assert wait_s(admission) == pytest.approx(0)
-    clock.now += 1
-    assert wait_s(admission) == pytest.approx(1)
-    clock.now += 8.75
-    with pytest.raises(EngineBusy) as busy:
-        entered(admission)
-    assert busy.value.retry_after_s == 9
+    clock.now += 5
+    assert wait_s(admission) == pytest.approx(3)
+
+
+def test_a_stage_may_work_at_two_things_at_once(admission: Admission, clock: Clock) -> None:
+    place = begun(admission)
+    with place.working("stt"):
+        clock.now += 0.25
+        with place.working("stt"):
+            clock.now += 0.25
+        assert wait_s(admission) == pytest.approx(2.25)
+    assert wait_s(admission) == pytest.approx(2.25)
 
 
 def test_what_the_settings_say_is_waited(
@@ -171,13 +208,14 @@ def test_what_the_settings_say_is_waited(
 
 
 def test_so_long_and_no_longer(admission: Admission, settings: Settings, clock: Clock) -> None:
-    begun(admission)
+    place = begun(admission)
     settings.VOICEBOT_MAX_WAIT_S = wait_s(admission)
-    clock.now -= 0.001
-    with pytest.raises(EngineBusy):
+    with place.working("stt"):
+        clock.now -= 0.001
+        with pytest.raises(EngineBusy):
+            entered(admission)
+        clock.now += 0.001
         entered(admission)
-    clock.now += 0.001
-    entered(admission)
 
 
 def test_fast_engines_may_be_waited_for_a_moment(admission: Admission) -> None:
@@ -207,14 +245,15 @@ def test_a_part_of_a_turn_waits_for_the_same_processors(admission: Admission) ->
 
 
 def test_stages_elsewhere_overlap(admission: Admission, clock: Clock) -> None:
-    begun(admission, AWAY)
+    first = begun(admission, AWAY)
     # It hears for a second, and so do others before: what follows is free by then.
     assert wait_s(admission, AWAY) == pytest.approx(1)
-    assert wait_s(admission, AWAY, "llm") == pytest.approx(1)
-    clock.now += 0.25
-    begun(admission, AWAY)
-    with pytest.raises(EngineBusy):
-        entered(admission, AWAY)
+    assert wait_s(admission, AWAY, "llm") == 0  # by then it will be done
+    with first.working("stt"):
+        clock.now += 0.25
+        begun(admission, AWAY)
+        with pytest.raises(EngineBusy):
+            entered(admission, AWAY)
 
 
 def test_a_slow_stage_elsewhere_is_what_is_waited_for(admission: Admission) -> None:
@@ -223,7 +262,7 @@ def test_a_slow_stage_elsewhere_is_what_is_waited_for(admission: Admission) -> N
     admission.pace.wrote(10, 50, 1.0)
     admission.pace.spoke(50, 5.0)
     begun(admission, AWAY)
-    assert wait_s(admission, AWAY) == pytest.approx(3)  # 5 s of speaking, 2 s before one's own
+    assert wait_s(admission, AWAY) == pytest.approx(5)  # one speaks once the other has spoken
 
 
 def test_slots_elsewhere(admission: Admission) -> None:
@@ -249,11 +288,20 @@ def test_what_is_elsewhere_is_not_in_the_way_of_what_is_here(
     admission: Admission, clock: Clock
 ) -> None:
     mixed = engines("llm", "tts")
-    begun(admission, mixed, "stt")
+    place = begun(admission, mixed, "stt")
     assert wait_s(admission, mixed, "llm", "tts") == 0
-    clock.now += 5  # it is late, where it works
-    assert wait_s(admission, mixed, "llm", "tts") == 0
-    assert wait_s(admission, mixed, "stt") == pytest.approx(4)
+    with place.working("stt"):
+        clock.now += 5  # it is late, where it works
+        assert wait_s(admission, mixed, "llm", "tts") == 0
+        assert wait_s(admission, mixed, "stt") == pytest.approx(4)
+
+
+def test_the_processors_are_kept_meanwhile(admission: Admission, clock: Clock) -> None:
+    mixed = engines("stt")
+    place = begun(admission, mixed)
+    assert wait_s(admission, mixed, "stt") == pytest.approx(3)
+    works(place, clock, stt=1)
+    assert wait_s(admission, mixed, "stt") == pytest.approx(2)
 
 
 def test_what_is_here_gives_what_is_elsewhere_the_time(
@@ -266,11 +314,24 @@ def test_what_is_here_gives_what_is_elsewhere_the_time(
 
 
 def test_stages_that_are_done_are_not_waited_for(admission: Admission, clock: Clock) -> None:
-    begun(admission, AWAY)
-    clock.now += 1.25
-    assert wait_s(admission, AWAY, "stt") == 0
-    assert wait_s(admission, AWAY, "llm") == pytest.approx(0.75)
-    assert wait_s(admission, AWAY, "tts") == pytest.approx(1)
+    place = begun(admission, AWAY)
+    works(place, clock, stt=1)
+    with place.working("llm"):
+        clock.now += 0.25
+        assert wait_s(admission, AWAY, "stt") == 0
+        assert wait_s(admission, AWAY, "llm") == pytest.approx(0.75)
+        assert wait_s(admission, AWAY, "llm", "tts") == pytest.approx(0.75)
+
+
+def test_who_is_at_work_has_its_slot_whoever_came_first(
+    admission: Admission, settings: Settings, clock: Clock
+) -> None:
+    settings.VOICEBOT_MAX_WAIT_S = 60
+    entered(admission, AWAY, "tts", chars=50)  # it has not asked for its slot yet
+    late = entered(admission, AWAY, "tts", chars=250)
+    with late.working("tts"):
+        clock.now += 1
+        assert wait_s(admission, AWAY, "tts") == pytest.approx(5)
 
 
 # --- in turn ------------------------------------------------------------------------------------
@@ -465,19 +526,28 @@ def overlap(admission: Admission) -> float:
 
 def test_stages_that_overlap(admission: Admission, clock: Clock) -> None:
     place = begun(admission)
-    place.worked_for("stt", 1.0)
-    place.worked_for("llm", 1.0)
-    place.worked_for("tts", 0.5)
-    place.worked_for("tts", 1.5)
-    clock.now += 3
-    place.leave()
-    assert overlap(admission) == pytest.approx(3 / 4)
+    works(place, clock, stt=1)
+    with place.working("llm"):
+        works(place, clock, tts=0.5)
+        clock.now += 0.5
+    works(place, clock, tts=0.5)
+    place.leave()  # 3 s of work in 2.5
+    assert overlap(admission) == pytest.approx(2.5 / 3)
+
+
+def test_work_that_overlaps_brings_one_as_much_further(admission: Admission, clock: Clock) -> None:
+    admission.pace.took(1.5, 3)
+    place = begun(admission)
+    works(place, clock, stt=0.5)
+    assert wait_s(admission) == pytest.approx(1.25)
+    with place.working("stt"):
+        clock.now += 0.1
+        assert wait_s(admission) == pytest.approx(1.2)
 
 
 def test_time_that_was_not_worked_is_no_overlap(admission: Admission, clock: Clock) -> None:
     place = begun(admission)
-    for role in TURN:
-        place.worked_for(role, 1.0)
+    works(place, clock, stt=1, llm=1, tts=1)
     clock.now += 30
     place.leave()
     assert overlap(admission) == pytest.approx(1)
@@ -485,16 +555,35 @@ def test_time_that_was_not_worked_is_no_overlap(admission: Admission, clock: Clo
 
 def test_what_was_remembered_teaches_nothing(admission: Admission, clock: Clock) -> None:
     place = begun(admission)
-    place.worked_for("stt", 1.0)
-    place.worked_for("llm", 1.0)
-    clock.now += 1
+    with place.working("stt"):
+        works(place, clock, llm=1)
     place.leave()
     never = entered(admission)
-    for role in TURN:
-        never.worked_for(role, 1.0)  # by somebody else, as it has not begun
-    clock.now += 1
+    with never.working("stt"), never.working("llm"):  # for somebody else, as it has not begun
+        works(never, clock, tts=1)
     never.leave()
     assert overlap(admission) == pytest.approx(1)
+
+
+def test_a_call_that_fails_is_done_too(admission: Admission, clock: Clock) -> None:
+    place = begun(admission)
+    with suppress(RuntimeError), place.working("stt"):
+        clock.now += 0.5
+        raise RuntimeError
+    clock.now += 9
+    assert wait_s(admission) == pytest.approx(2.5)
+
+
+def test_work_of_nobody(admission: Admission) -> None:
+    with module.working("stt"):  # as on the command line
+        pass
+    with admission.visit() as place:
+        place.enter(LOCAL)
+        with module.working("tts"):
+            assert [role for role, _since in place.calls] == ["tts"]
+        assert place.calls == []
+        assert set(place.worked) == {"tts"}
+        place.leave()
 
 
 def test_engines_of_other_settings_are_learned_anew(admission: Admission) -> None:
