@@ -79,7 +79,8 @@ class Pace:
 
     def took(self, turn_s: float, stages_s: float) -> None:
         """A turn, of which the stages took ``stages_s`` one by one: they overlap."""
-        self._overlap.add(min(1.0, turn_s / stages_s))
+        if stages_s > 0:  # else the clock is too coarse to tell
+            self._overlap.add(min(1.0, turn_s / stages_s))
 
     @property
     def overlap(self) -> float:

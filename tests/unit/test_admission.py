@@ -646,5 +646,7 @@ def test_nothing_written_and_nothing_said_are_no_division() -> None:
     pace = Pace()
     pace.wrote(0, 0, 1.0)
     pace.spoke(0, 1.0)
+    pace.took(0.0, 0.0)
+    assert pace.overlap == 1
     assert pace.predicted_s(Size(tokens=3))["llm"] == 0
     assert pace.predicted_s(Size(chars=1))["tts"] == 1
