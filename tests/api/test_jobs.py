@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -263,7 +265,7 @@ class Gated(fake.Fake):
 
     def _transcribe(self, audio: Audio, wanted: Wanted, deadline: Deadline) -> Transcript:
         self.begun.release()
-        assert self.go_on.acquire(timeout=20)
+        assert self.go_on.acquire(timeout=60)
         return super()._transcribe(audio, wanted, deadline)
 
 
@@ -283,7 +285,7 @@ def gated(settings: Settings, transactional_db: None) -> Iterator[Gated]:
 
 def test_deleting_a_job_ends_it(gated: Gated, post: Post, client: Client, long: bytes) -> None:
     job = told(post(long))
-    assert gated.begun.acquire(timeout=20)
+    assert gated.begun.acquire(timeout=60)
     running = client.get(job["url"]).json()
     assert (running["status"], running["duration"]) == ("running", LONG_S)
     assert client.delete(job["url"]).status_code == 204
@@ -299,9 +301,9 @@ def test_a_job_goes_on_where_the_last_process_ended(
     gated: Gated, post: Post, client: Client, long: bytes
 ) -> None:
     job = told(post(long))
-    assert gated.begun.acquire(timeout=20)
+    assert gated.begun.acquire(timeout=60)
     gated.go_on.release()
-    assert gated.begun.acquire(timeout=20)  # the second piece
+    assert gated.begun.acquire(timeout=60)  # the second piece
     worker.leaving.set()  # as when the process ends
     gated.go_on.release()
     worker.join()
@@ -340,7 +342,7 @@ def test_turns_go_first(gated: Gated, post: Post, client: Client) -> None:
     with engines.llm._at_work():  # as a turn has it
         job = told(post(tone(3.0)))
         assert not gated.begun.acquire(timeout=1.5)
-    assert gated.begun.acquire(timeout=20)
+    assert gated.begun.acquire(timeout=60)
     gated.go_on.release()
     worker.join()
     assert client.get(job["url"]).json()["status"] == "done"
@@ -372,9 +374,13 @@ def test_who_follows_a_job_that_is_deleted_is_told(
     gated: Gated, asgi_server: tuple[str, int], client: Client, post: Post, long: bytes
 ) -> None:
     job = told(post(long))
-    assert gated.begun.acquire(timeout=20)
-    threading.Timer(0.7, lambda: Job.objects.all().delete()).start()
-    _response, body = send(asgi_server, "GET", f"/api/jobs/{job['id']}/events")
+    assert gated.begun.acquire(timeout=60)
+    with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as connection:
+        connection.request("GET", f"/api/jobs/{job['id']}/events")
+        response = connection.getresponse()
+        body = response.readline()
+        Job.objects.all().delete()
+        body += response.read()
     assert parts(body)[-1].startswith("event: cancelled")
 
 
@@ -443,7 +449,7 @@ def test_the_admin_ends_jobs(
     gated: Gated, post: Post, admin_client: Client, long: bytes, action: str
 ) -> None:
     job = told(post(long))["id"]
-    assert gated.begun.acquire(timeout=20)
+    assert gated.begun.acquire(timeout=60)
     form = {"action": action, "_selected_action": [job], "post": "yes"}
     assert admin_client.post("/admin/jobs/job/", form).status_code == 302
     gated.go_on.release()

@@ -72,7 +72,7 @@ class Connection:
     """One that a client writes to as it likes."""
 
     def __init__(self, address: Address, *lines: str) -> None:
-        self.socket = socket.create_connection(address, timeout=10)
+        self.socket = socket.create_connection(address, timeout=60)
         head = [
             "POST /api/voice/ HTTP/1.1",
             "Host: localhost",
@@ -106,14 +106,14 @@ def test_a_body_that_does_not_come(
 def test_a_body_that_comes_slowly_has_its_time(
     asgi_server: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "GRACE_S", 0.5)
+    monkeypatch.setattr(limits, "GRACE_S", 1.0)
     body = encode_multipart(BOUNDARY, {"audio": SimpleUploadedFile("q.wav", tone(2.0))})
     assert len(body) > 60_000  # which buys some seconds
 
     def slowly() -> Iterator[bytes]:
         for at in range(0, len(body), 8_000):
             yield body[at : at + 8_000]
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     headers = {"Content-Type": MULTIPART_CONTENT}
     assert send(asgi_server, "POST", "/api/voice/", slowly(), headers)[0].status == 200
@@ -126,7 +126,10 @@ def test_a_body_shorter_than_it_says_leaves_nothing(
     with Connection(asgi_server, "Content-Length: 1000000") as liar:
         liar.socket.sendall(bytes(500_000))
     assert post_question(asgi_server, tone(0.5))[0].status == 200
-    assert list(data_dir.glob("tmp*")) == []
+    give_up = time.monotonic() + 60
+    while list(data_dir.glob("tmp*")):  # until it is seen that nothing more comes
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
 
 
 def test_a_body_longer_than_it_says_is_another_request(asgi_server: Address) -> None:

@@ -32,7 +32,7 @@ def test_it_migrates_and_serves(tmp_path: Path) -> None:
         assert server.stdout is not None
         lines = iter(server.stdout.readline, "")
         address = next(m for line in lines if (m := re.search(r"http://([\d.]+):(\d+)/", line)))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         status = 0
         while status != 200 and time.monotonic() < deadline:
             response, body = send((address[1], int(address[2])), "GET", "/api/health/ready")
@@ -48,7 +48,7 @@ def test_it_migrates_and_serves(tmp_path: Path) -> None:
 def test_weights_that_cannot_be_fetched_end_it(tmp_path: Path) -> None:
     # With the autoreloader, as most people run it.
     server = start(tmp_path, "tests.api.unfetched")
-    output, _nothing = server.communicate(timeout=60)
+    output, _nothing = server.communicate(timeout=120)
     assert server.returncode == 1
     assert "no-such-weights" in output
     assert "Traceback" not in output

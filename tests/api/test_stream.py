@@ -353,7 +353,7 @@ def use(settings: Settings, llm: type[Any], **options: object) -> Any:
 
 
 def asked(address: Address, accept: dict[str, str]) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection(*address, timeout=30)
+    connection = http.client.HTTPConnection(*address, timeout=60)
     form = encode_multipart(BOUNDARY, {"audio": SimpleUploadedFile("q.wav", tone(0.5))})
     headers = {"Content-Type": MULTIPART_CONTENT, "X-Request-Id": "my-turn", **accept}
     connection.request("POST", "/api/voice/", form, headers)
@@ -420,7 +420,7 @@ def test_events_are_complete_even_so(asgi_server: Address, settings: Settings) -
 
 
 def test_silence_over_a_connection(asgi_server: Address) -> None:
-    with closing(http.client.HTTPConnection(*asgi_server, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(*asgi_server, timeout=60)) as connection:
         silence = SimpleUploadedFile("q.wav", tone(0.5, peak=0))
         form = encode_multipart(BOUNDARY, {"audio": silence})
         connection.request("POST", "/api/voice/", form, {"Content-Type": MULTIPART_CONTENT, **WAV})
@@ -442,9 +442,9 @@ def test_a_client_that_goes_away_leaves_the_engines_free(
             response = connection.getresponse()
             assert response.status == 200
             assert response.read1()
-            assert llm.begun.wait(timeout=5)
+            assert llm.begun.wait(timeout=60)
             response.close()
-        assert llm.stopped.wait(timeout=5)
+        assert llm.stopped.wait(timeout=60)
 
 
 def test_a_client_that_does_not_wait_for_the_beginning(
@@ -453,6 +453,6 @@ def test_a_client_that_does_not_wait_for_the_beginning(
     caplog.set_level(logging.INFO, "api.turns")
     llm = use(settings, doubles.Endless, delta=" ")  # which is never spoken
     with closing(asked(asgi_server, WAV)):
-        assert llm.begun.wait(timeout=5)
+        assert llm.begun.wait(timeout=60)
         assert not llm.stopped.is_set()
-    assert llm.stopped.wait(timeout=5)
+    assert llm.stopped.wait(timeout=60)

@@ -147,7 +147,7 @@ def test_cancelling_a_reader_that_waits_closes_the_chunks() -> None:
 
     def chunks() -> Chunks:
         yield b"first"
-        go_on.wait(timeout=5)
+        go_on.wait(timeout=60)
         yield from counting.chunks()
 
     async def test() -> None:
@@ -214,7 +214,7 @@ def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch
                 pass
 
     run(test())
-    assert counting.made == DEPTH + 2
+    assert counting.made in (DEPTH + 1, DEPTH + 2)  # the first was read by then, or not
 
 
 def test_an_error_is_one_of_the_view_or_breaks_the_answer_off() -> None:
@@ -231,9 +231,10 @@ def test_an_error_is_one_of_the_view_or_breaks_the_answer_off() -> None:
 
 
 def test_cancelling_the_wait_for_the_first_chunk_closes_the_chunks() -> None:
-    closed = threading.Event()
+    begins, closed = threading.Event(), threading.Event()
 
     def silent() -> Chunks:
+        begins.set()
         try:
             while True:
                 time.sleep(0.01)
@@ -243,11 +244,11 @@ def test_cancelling_the_wait_for_the_first_chunk_closes_the_chunks() -> None:
 
     async def test() -> None:
         view = asyncio.create_task(begun(silent()))
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(begins.wait, 60)
         view.cancel()
         with pytest.raises(asyncio.CancelledError):
             await view
-        assert await asyncio.to_thread(closed.wait, 5)
+        assert await asyncio.to_thread(closed.wait, 60)
 
     run(test())
 
