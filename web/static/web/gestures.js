@@ -10,17 +10,18 @@ export function listen(button, { begin, latch, send, isRecording }) {
   let pressedAt = null; // of a press that may still turn out to be a tap
   let byPointer = false;
 
-  const press = () => {
+  // When it happened, not when there is time to look at it: opening a microphone may take a while.
+  const press = ({ timeStamp }) => {
     if (isRecording()) {
       send();
       return;
     }
-    pressedAt = performance.now();
+    pressedAt = timeStamp;
     begin();
   };
-  const release = () => {
+  const release = ({ timeStamp }) => {
     if (pressedAt === null) return;
-    const held_ms = performance.now() - pressedAt;
+    const held_ms = timeStamp - pressedAt;
     pressedAt = null;
     if (held_ms < TAP_MS) latch();
     else send();
@@ -30,16 +31,16 @@ export function listen(button, { begin, latch, send, isRecording }) {
     if (event.button !== 0) return;
     byPointer = true;
     button.setPointerCapture(event.pointerId);
-    press();
+    press(event);
   });
   for (const name of ["pointerup", "pointercancel"]) button.addEventListener(name, release);
   button.addEventListener("contextmenu", (event) => event.preventDefault()); // of a long touch
 
   // Enter, and assistive technology, click without a pointer: such a press is a tap.
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
     if (!byPointer) {
-      press();
-      release();
+      press(event);
+      release(event);
     }
     byPointer = false;
   });
@@ -47,12 +48,12 @@ export function listen(button, { begin, latch, send, isRecording }) {
   document.addEventListener("keydown", (event) => {
     if (!isTalkKey(event, button)) return;
     event.preventDefault(); // it would scroll, or click
-    if (!event.repeat) press();
+    if (!event.repeat) press(event);
   });
   document.addEventListener("keyup", (event) => {
     if (!isTalkKey(event, button)) return;
     event.preventDefault();
-    release();
+    release(event);
   });
   window.addEventListener("blur", release);
 }

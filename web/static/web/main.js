@@ -15,7 +15,7 @@ import { Turn } from "./turn.js";
 import { clock, page, say, seconds } from "./words.js";
 
 const MIN_RECORDING_S = 0.3;
-const MARGIN_S = 0.5; // to the longest recording the server takes
+const MARGIN_S = 2.5; // to the longest recording the server takes: hidden pages look once a second
 const LAST_SECONDS = 10; // of a recording are counted down
 const SILENT_S = 2.5; // without a sound: the microphone may be muted
 const SILENT_LEVEL = 0.02;
