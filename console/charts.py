@@ -60,30 +60,38 @@ def columns(
 
 
 def lines(drawn: Sequence[Series], titles: Sequence[str], *, label: str) -> Chart:
-    """A line each, which breaks off where there is no value."""
+    """A line each, which breaks off where there is no value; a day without neighbours is a dot."""
     known = [value for values in _values(drawn) for value in values if value is not None]
     top = top_of(known, least=0.1)
+    pieces = []
+    for series in drawn:
+        alone, joined = "", ""
+        for run in _runs(series.values):
+            points = [f"{STEP * (day + 0.5):g} {HEIGHT * (1 - v / top):.1f}" for day, v in run]
+            if len(points) == 1:
+                alone += f"M{points[0]}h0"  # as large as its stroke is wide
+            else:
+                joined += "M" + "L".join(points)
+        pieces += [(series.name, joined), (f"{series.name} alone", alone)]
     paths = format_html_join(
-        "", '<path class="{}" d="{}"/>', ((s.name, _path(s.values, top)) for s in drawn)
+        "", '<path class="{}" d="{}"/>', [piece for piece in pieces if piece[1]]
     )
     return Chart(_drawn(paths, titles, label), top)
 
 
+def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
+    """Days that follow one another, each with its value."""
+    runs: list[list[tuple[int, float]]] = [[]]
+    for day, value in enumerate(values):
+        if value is not None:
+            runs[-1].append((day, value))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
 def _values(drawn: Sequence[Series]) -> list[Sequence[float | None]]:
     return [series.values for series in drawn]
-
-
-def _path(values: Sequence[float | None], top: float) -> str:
-    steps, alone = [], True
-    for day, value in enumerate(values):
-        if value is None:
-            alone = True
-            continue
-        x, y = f"{STEP * (day + 0.5):g}", f"{HEIGHT * (1 - value / top):.1f}"
-        # Nothing is as long as a point, which is drawn where it has no neighbour.
-        steps.append(f"M{x} {y}h0" if alone else f"L{x} {y}")
-        alone = False
-    return "".join(steps)
 
 
 def _drawn(content: SafeString, titles: Sequence[str], label: str) -> SafeString:

@@ -303,8 +303,20 @@ def test_a_scale_ends_at_a_round_number(highest: float, top: float) -> None:
 
 
 def test_what_is_missing_breaks_a_line() -> None:
-    chart = charts.lines([Series("median", [1.0, None, 0.5, 1.0])], ["a", "b", "c", "d"], label="")
-    assert 'class="median" d="M5 0.0h0M25 60.0h0L35 0.0"' in chart.svg
+    values = [None, 1.0, 0.5, None, 0.25, None, 0.5, 0.5]
+    svg = charts.lines([Series("median", values)], "abcdefgh", label="").svg
+    assert 'class="median" d="M15 0.0L25 60.0M65 60.0L75 60.0"' in svg
+    assert 'class="median alone" d="M45 90.0h0"' in svg
+
+
+def test_a_first_day_is_a_dot() -> None:
+    svg = charts.lines(
+        [Series("median", [None, 1.0]), Series("p95", [None, 1.0])], "ab", label=""
+    ).svg
+    assert re.findall('<path class="(.+?)" d="(M.+?)"', svg)[1:] == [
+        ("median alone", "M15 0.0h0"),
+        ("p95 alone", "M15 0.0h0"),
+    ]
 
 
 def test_columns_stand_on_each_other() -> None:
