@@ -91,6 +91,31 @@ async def mute(talk: Talk) -> None:
     await asyncio.sleep(60)
 
 
+def together(count: int) -> Manner:
+    """Answers nobody until so many have asked."""
+    asked = 0
+
+    async def manner(talk: Talk) -> None:
+        nonlocal asked
+        asked += 1
+        while asked < count:
+            await asyncio.sleep(0.01)
+        await works(talk)
+
+    return manner
+
+
+def held(go_on: threading.Event, then: Callable[[Talk], Awaitable[None]]) -> Manner:
+    """Keeps who asks waiting until a test lets it go on."""
+
+    async def manner(talk: Talk) -> None:
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        await then(talk)
+
+    return manner
+
+
 async def stalls(talk: Talk) -> None:
     await talk.begin()
     for step in talk.steps[:3]:

