@@ -29,7 +29,7 @@ from pipeline.tts.fake import CHARS_PER_S, RATE, Fake
 KILLS: Final = int(os.environ.get("KILLS", "500"))
 ASKERS: Final = 4
 MOST_S: Final = 0.4  # from the first question to the end
-SWEPT_S: Final = 5.0
+SWEPT_S: Final = 30.0
 SETTINGS: Final = {
     **FAKES,
     "VOICEBOT_KEEP_UTTERANCES_DAYS": "1",

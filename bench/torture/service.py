@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -67,9 +68,12 @@ class Service:
             "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "25",
             **options,
         }
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        # Nobody else is given the port as long as this one has it; who listens may have it too.
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        self.port: int = held.getsockname()[1]
+        weakref.finalize(self, held.close)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
