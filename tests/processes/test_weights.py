@@ -51,8 +51,9 @@ cp "{shelf}/$(echo "$2" | tr @ -).tgz" "$folder"
 """
 
 ELSEWHERE = """
-import sys, django
+import signal, sys, django
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which tests in the background ignore
 from django.conf import settings
 settings.configure(VOICEBOT_DATA_DIR=Path(sys.argv[2]), VOICEBOT_OFFLINE=False)
 django.setup()
