@@ -334,6 +334,18 @@ def test_who_is_at_work_has_its_slot_whoever_came_first(
         assert wait_s(admission, AWAY, "tts") == pytest.approx(5)
 
 
+def test_who_has_the_processors_goes_on_whoever_came_first(
+    admission: Admission, settings: Settings
+) -> None:
+    settings.VOICEBOT_MAX_WAIT_S = 60
+    mixed = engines("stt")
+    entered(admission, mixed, "stt", "tts")
+    late = entered(admission, mixed, "stt", "tts", sound_s=15.0)  # 2 s to be heard
+    late.begin(here=True)
+    # Else the first would speak after 1 s, just when a newcomer would.
+    assert wait_s(admission, mixed, "llm", "tts") == 0
+
+
 # --- in turn ------------------------------------------------------------------------------------
 
 
@@ -589,6 +601,12 @@ def test_work_of_nobody(admission: Admission) -> None:
 def test_engines_of_other_settings_are_learned_anew(admission: Admission) -> None:
     admission.reset()
     assert admission.usual_s == pytest.approx(sum(Pace().predicted_s(Size()).values()))
+
+
+def test_turns_of_quick_engines_teach_as_well() -> None:
+    pace = Pace()
+    pace.took(0.25, 0.5)
+    assert pace.overlap == 0.5
 
 
 def test_a_median() -> None:
