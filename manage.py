@@ -12,7 +12,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "voicebot.settings")
     try:
         from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import execute_from_command_line
+
+        from voicebot.terminal import CommandLine
     except ImportError as exc:
         raise SystemExit(
             "Django is not installed in this Python. Run `pip install -r requirements.txt` "
@@ -20,7 +21,7 @@ def main() -> None:
         ) from exc
     try:
         try:
-            execute_from_command_line(sys.argv)
+            CommandLine(sys.argv).execute()
         finally:
             sys.stdout.flush()  # what is left: here, where it may fail
     except ImproperlyConfigured as exc:

@@ -31,7 +31,9 @@ ENGINES = {
     },
 }
 VOICEBOT_MAX_WAIT_S = 60  # fakes are quick, and what a test holds up would be late
-LANGUAGE_CODE = "en"  # tests read the source strings; translations have tests of their own
+LANGUAGE_CODE = TERMINAL_LANGUAGE = (
+    "en"  # tests read the source strings; translations have tests of their own
+)
 # A file, as in production: in memory, threads would share one connection's locks.
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}

@@ -27,6 +27,12 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def language() -> str:
+    """Of the terminal, as POSIX tells it: “en” of ``en_US.UTF-8``; of ``C``, none that there is."""
+    name = text("LC_ALL") or text("LC_MESSAGES") or text("LANG")
+    return name.partition(".")[0].partition("_")[0].lower()
+
+
 def flag(name: str, default: bool) -> bool:
     value = text(name).lower()
     if not value:

@@ -276,6 +276,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 LANGUAGE_CODE = "fr"
 LANGUAGES = [("fr", "Français"), ("en", "English")]
+# That of commands; whoever asks the server says so in each request.
+TERMINAL_LANGUAGE = env.language() if env.language() in dict(LANGUAGES) else LANGUAGE_CODE
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.text("TZ", "UTC")
 USE_TZ = True

@@ -76,6 +76,7 @@ def environment(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     variables = {
         "DJANGO_SETTINGS_MODULE": "voicebot.settings",
         "VOICEBOT_ENV_FILE": os.devnull,
+        "LC_ALL": "C",  # hence in French
         "VOICEBOT_DATA_DIR": str(data),
         **{
             f"VOICEBOT_{role}_BACKEND": f"pipeline.{role.lower()}.fake.Fake"

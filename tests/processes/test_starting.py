@@ -37,6 +37,26 @@ def test_make_key_before_anything_else(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("locale", "said"), [("en_US.UTF-8", "a port is a number"), ("C", "un port est un nombre")]
+)
+def test_commands_speak_the_language_of_the_terminal(
+    tmp_path: Path, locale: str, said: str
+) -> None:
+    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "LC_ALL": locale}
+    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_port", "0"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["fetch_weights", "doctor"])
 def test_who_reads_may_leave(tmp_path: Path, command: str, unbuffered: str) -> None:

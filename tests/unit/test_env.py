@@ -17,6 +17,28 @@ EMBEDDED = profiles.PROFILES["embedded"]
 # --- Types -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({}, ""),
+        ({"LANG": "C.UTF-8"}, "c"),
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LANG": "en"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "fr_FR.UTF-8"}, "fr"),
+        ({"LANG": "fr_FR.UTF-8", "LC_MESSAGES": "de_DE@euro", "LC_ALL": "en_GB"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": ""}, "en"),
+    ],
+)
+def test_the_language_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], language: str
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert env.language() == language
+
+
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_what_is_not_set_has_its_default(
     monkeypatch: pytest.MonkeyPatch, value: str | None
