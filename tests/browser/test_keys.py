@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Opener, assert_accessible, hold, turns
 from tests.conftest import ROOT
@@ -61,6 +61,37 @@ def test_the_key_is_asked_for_once(locked: Server, key: str, visit: Opener) -> N
     expect(page.locator("#promise")).to_have_attribute("data-state", "stays")
     expect(dialog).to_be_hidden()
     assert page.evaluate("JSON.stringify(localStorage)").count("vb_") == 0
+
+
+def test_a_late_refusal_of_another_key_asks_for_none(
+    locked: Server, key: str, visit: Opener
+) -> None:
+    page = visit(locked)
+    wrong: list[Route] = []
+
+    def keep_back(route: Route) -> None:
+        """The second question for voices that shows the wrong key."""
+        if MADE_UP in route.request.headers.get("authorization", ""):
+            wrong.append(route)
+            if len(wrong) == 2:
+                return
+        route.continue_()
+
+    page.route("**/api/voices/", keep_back)
+    dialog = page.get_by_role("dialog", name="Ce serveur demande une clé")
+    dialog.get_by_label("Clé").fill(MADE_UP)
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_contain_text("Cette clé n’existe pas.")
+    dialog.get_by_label("Clé").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#promise")).to_have_attribute("data-state", "stays")
+    _first, second = wrong
+    with page.expect_response("**/api/voices/"):
+        second.continue_()
+    expect(page.get_by_label("Qui vous répond")).to_contain_text("Claire")
+    hold(page)
+    expect(turns(page).last).to_have_attribute("data-state", "done")
+    expect(dialog).to_be_hidden()
 
 
 def test_a_question_waits_for_the_key(locked: Server, key: str, visit: Opener) -> None:

@@ -4,15 +4,21 @@ import { events } from "./events.js";
 import { authorization } from "./key.js";
 import { page } from "./words.js";
 
-/** What went wrong, by its code; `detail` is the server's own sentence, in the page's language. */
+/**
+ * What went wrong, by its code; `detail` is the server's own sentence, in the page's language;
+ * `shown` is the key that was refused, if there was one, as `authorization` tells it.
+ */
 export class Refusal extends Error {
-  constructor(code, { detail = "", retryAfter_s = null } = {}) {
+  constructor(code, { detail = "", retryAfter_s = null, shown } = {}) {
     super(detail || code);
     this.code = code;
     this.detail = detail;
     this.retryAfter_s = retryAfter_s;
+    this.shown = shown;
   }
 }
+
+const shownFor = new WeakMap(); // the key that went along, by response
 
 /**
  * A turn, event by event, as `[name, data]`; the last one is `done`.
@@ -27,7 +33,7 @@ export async function* ask(recording, wishes, signal) {
   const response = await fetched(page.addresses.voice, {
     method: "POST",
     body: form,
-    headers: { Accept: "text/event-stream", ...authorization() },
+    headers: { Accept: "text/event-stream" },
     signal,
   });
   if (!response.ok) throw await refusal(response);
@@ -49,7 +55,7 @@ export async function* ask(recording, wishes, signal) {
  * @throws {Refusal}
  */
 export async function look(address) {
-  const response = await fetched(address, { cache: "no-store", headers: authorization() });
+  const response = await fetched(address, { cache: "no-store" });
   const told = await response.clone().json().catch(() => ({ code: "unreachable" }));
   if (told.code) throw await refusal(response);
   return told;
@@ -61,7 +67,7 @@ export async function look(address) {
  * @throws {Refusal}
  */
 export async function make(address) {
-  const response = await fetched(address, { method: "POST", headers: authorization() });
+  const response = await fetched(address, { method: "POST" });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }
@@ -72,7 +78,7 @@ export async function make(address) {
  * @throws {Refusal}
  */
 export async function remove(address) {
-  const response = await fetched(address, { method: "DELETE", headers: authorization() });
+  const response = await fetched(address, { method: "DELETE" });
   if (!response.ok && response.status !== 404) throw await refusal(response);
 }
 
@@ -82,16 +88,19 @@ export async function remove(address) {
  * @throws {Refusal}
  */
 export async function sound(address) {
-  const response = await fetched(address, { headers: authorization() });
+  const response = await fetched(address);
   if (!response.ok) throw await refusal(response);
   return response.arrayBuffer();
 }
 
-async function fetched(address, options) {
+async function fetched(address, { headers = {}, signal, ...options } = {}) {
+  const shown = authorization();
   try {
-    return await fetch(address, options);
+    const response = await fetch(address, { ...options, headers: { ...headers, ...shown }, signal });
+    shownFor.set(response, shown.Authorization);
+    return response;
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (signal?.aborted) throw error;
     throw new Refusal("unreachable");
   }
 }
@@ -105,7 +114,7 @@ async function refusal(response) {
   const retryAfter_s = wait === null ? null : Number(wait);
   try {
     const { code, detail } = await response.json();
-    return new Refusal(code, { detail, retryAfter_s });
+    return new Refusal(code, { detail, retryAfter_s, shown: shownFor.get(response) });
   } catch {
     return new Refusal("unreachable", { retryAfter_s }); // a proxy's page, not ours
   }

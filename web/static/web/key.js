@@ -21,6 +21,7 @@ export const authorization = () => (known ? { Authorization: `Bearer ${known}` }
  */
 export async function askForKey(refusal) {
   if (!ABOUT_KEYS.has(refusal.code)) return false;
+  if (refusal.shown !== authorization().Authorization) return true; // it was asked before that
   remark.textContent = refusal.code === "key_needed" ? "" : refusal.detail;
   asked ??= entered();
   return asked;
