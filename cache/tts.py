@@ -143,9 +143,13 @@ class CachedTextToSpeech(Wrapping[TextToSpeech], TextToSpeech):
     def _alone(self, key: str) -> Iterator[None]:
         """Keep others from making the same speech; where files cannot be locked, let them."""
         with ExitStack() as stack:
+            lock = partial(files.lock, key)
             try:
-                with waiting():
-                    stack.enter_context(deadline.held(partial(files.lock, key), self._wait_s))
+                try:
+                    stack.enter_context(lock(0))
+                except TimeoutError:
+                    with waiting():
+                        stack.enter_context(deadline.held(lock, self._wait_s))
             except TimeoutError as exc:  # an OSError as well, hence first
                 raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s))) from exc
             except OSError as exc:

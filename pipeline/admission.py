@@ -25,6 +25,7 @@ from pipeline import deadline
 from pipeline.errors import EngineBusy
 from pipeline.pace import Pace, Size
 from pipeline.schedule import Lane, Stage, ends_s
+from pipeline.waiting import waiting
 
 if TYPE_CHECKING:
     from pipeline.engines import Engines
@@ -168,9 +169,11 @@ class Admission:
             if here and not place.inside:
                 place.waiting = True
                 try:
-                    while not self._has_turn(place):
-                        deadline.check()
-                        self._changed.wait(LOOK_S)
+                    if not self._has_turn(place):
+                        with waiting():
+                            while not self._has_turn(place):
+                                deadline.check()
+                                self._changed.wait(LOOK_S)
                     place.inside = True
                 finally:
                     place.waiting = False

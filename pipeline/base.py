@@ -182,12 +182,11 @@ class Engine(ABC):
         """
         deadline.check()
         if (place := admission.current()) is not None:
-            with waiting():
-                place.begin(here=not self.elsewhere)
+            place.begin(here=not self.elsewhere)
 
     @contextmanager
     def _slot(self) -> Iterator[Deadline]:
-        with metrics.one_more(metrics.WAITING.labels(self.role, self.name)), waiting():
+        with metrics.one_more(metrics.WAITING.labels(self.role, self.name)):
             self._acquire()
         started = time.monotonic()
         until = Deadline(self._timeout_s, within=deadline.current())
@@ -210,11 +209,15 @@ class Engine(ABC):
         :raises EngineUnavailable: by calls that hang.
         :raises EngineTimeout, ClientGone: the work is of no use any more.
         """
-        for moment_s in deadline.moments(self._wait_s):
-            if self._free.acquire(timeout=moment_s):
-                return
-            if self.hangs:
-                raise EngineUnavailable(_("%(engine)s hangs.") % {"engine": self.name})
+        deadline.check()
+        if self._free.acquire(blocking=False):
+            return
+        with waiting():
+            for moment_s in deadline.moments(self._wait_s):
+                if self._free.acquire(timeout=moment_s):
+                    return
+                if self.hangs:
+                    raise EngineUnavailable(_("%(engine)s hangs.") % {"engine": self.name})
         raise EngineBusy(retry_after_s=max(1, ceil(self._wait_s)))
 
     @contextmanager

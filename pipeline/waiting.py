@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LEAST_S: Final = 0.001
-"""What is free takes a moment as well, which is no waiting."""
+"""To ask somewhere else takes a moment as well, which is no waiting."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ def counted() -> Iterator[Waited]:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """All that is done meanwhile is to wait until others are done."""
+    """All that is done meanwhile is to wait until others are done: what is free is taken without
+    it, as a busy machine may take long even for that."""
     started = time.monotonic()
     try:
         yield

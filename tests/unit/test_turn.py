@@ -127,6 +127,16 @@ class SpeaksSlowly(tts.Fake):
         return super()._synthesize(sentence, voice, speed, deadline)
 
 
+class FreeLater(threading.BoundedSemaphore):
+    """A slot that is free 0.3 s after it was wanted."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        if not blocking:
+            return False
+        time.sleep(0.3)
+        return super().acquire(blocking, timeout)
+
+
 def engines_of(**classes: type) -> Engines:
     """The fakes, which wait for no slot, but for the roles of ``classes``."""
     fakes = {
@@ -241,14 +251,12 @@ def test_stages_overlap_and_their_times_are_told() -> None:
 
 @pytest.mark.parametrize("stage", ["stt", "llm", "tts"])
 def test_a_wait_for_a_slot_is_no_part_of_a_stage(engines: Engines, stage: str) -> None:
-    engines[stage]._wait_s = 30
-    free = engines[stage]._free
-    assert free.acquire(timeout=0)
-    threading.Timer(0.3, free.release).start()
+    engines[stage]._wait_s = 60
+    engines[stage]._free = FreeLater()
     *events, done = turn.events(UTTERANCE, engines)
     assert isinstance(done, Done)
     times = done.turn.times
-    assert times.wait > 0.2
+    assert times.wait >= 0.3
     assert getattr(times, stage) + times.wait <= times.total
     assert times.llm_first <= times.llm
     spoken = [event for event in events if isinstance(event, Spoken)]
@@ -260,11 +268,20 @@ def test_a_wait_for_the_processors_is_no_part_of_a_stage() -> None:
     former = Place(admission)
     former.enter(engines, "stt")
     former.begin(here=True)
-    threading.Timer(0.3, former.leave).start()
     with admission.visit() as place:
         place.enter(engines, "stt", "llm", "tts")
+
+        def leave() -> None:
+            while not place.waiting:
+                time.sleep(0.01)
+            time.sleep(0.3)
+            former.leave()
+
+        later = threading.Thread(target=leave)
+        later.start()
         times = turn.take(turn.events(UTTERANCE, engines)).times
         place.leave()
+        later.join()
     assert times.wait > 0.2
     assert times.stt + times.wait <= times.total
 
