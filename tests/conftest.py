@@ -71,6 +71,15 @@ def migrated(django_db_setup: None) -> Path:
     return MIGRATED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cut() -> Iterator[None]:
+    """Nothing waits for the disk: what is killed in the middle of writing is tested as a process
+    of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def data_dir(settings: Settings, tmp_path: Path) -> Iterator[Path]:
     """Each test starts with empty caches, engines of its own and the weights there are."""

@@ -54,10 +54,10 @@ def catalogue(po: Path = PO) -> Catalog:
         return read_po(file, locale="fr")
 
 
-def update(po: Path = PO) -> None:
+def update(marked: Catalog, po: Path = PO) -> None:
     """Add what is new, drop what is gone, and compile; what was translated stays as it is."""
     translations = catalogue(po)
-    translations.update(extract(), no_fuzzy_matching=True, update_creation_date=False)
+    translations.update(marked, no_fuzzy_matching=True, update_creation_date=False)
     with po.open("wb") as file:
         # No line numbers: they would change with every edit of the code.
         write_po(file, translations, ignore_obsolete=True, sort_by_file=True, include_lineno=False)
@@ -66,4 +66,4 @@ def update(po: Path = PO) -> None:
 
 
 if __name__ == "__main__":
-    update()
+    update(extract())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,12 @@ LAYERS = {
 NOT_IN_PIPELINE = ("rest_framework", "django.http", "django.db", "django.urls")
 
 
-def imports(package: str) -> Iterator[tuple[Path, str]]:
+@cache
+def imports(package: str) -> list[tuple[Path, str]]:
+    return list(_imports(package))
+
+
+def _imports(package: str) -> Iterator[tuple[Path, str]]:
     for path in (ROOT / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
@@ -45,7 +51,7 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 def test_the_pipeline_knows_neither_http_nor_the_database() -> None:
-    names = list(imports("pipeline"))
+    names = imports("pipeline")
     assert ("base.py", "pipeline.errors.EngineBusy") in {(path.name, name) for path, name in names}
     wrong = [(path, name) for path, name in names if f"{name}.".startswith(NOT_IN_PIPELINE)]
     assert wrong == []

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Message
+from babel.messages.catalog import Catalog, Message
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
@@ -32,8 +32,13 @@ def named(message: Message) -> str:
 
 
 @pytest.fixture(scope="module")
-def marked() -> list[Message]:
-    return [message for message in messages.extract() if message.id]
+def extracted() -> Catalog:
+    return messages.extract()
+
+
+@pytest.fixture
+def marked(extracted: Catalog) -> list[Message]:
+    return [message for message in extracted if message.id]
 
 
 # --- the catalogue -------------------------------------------------------------------------
@@ -91,10 +96,10 @@ def test_typography() -> None:
     assert [text for text in texts if wrong.search(text)] == []
 
 
-def test_the_committed_files_are_what_make_messages_writes(tmp_path: Path) -> None:
+def test_the_committed_files_are_what_make_messages_writes(extracted: Catalog, tmp_path: Path) -> None:
     po = tmp_path / messages.PO.name
     shutil.copy(messages.PO, po)
-    messages.update(po)
+    messages.update(extracted, po)
     assert po.read_text() == messages.PO.read_text()
     assert po.with_suffix(".mo").read_bytes() == messages.PO.with_suffix(".mo").read_bytes()
 
