@@ -118,8 +118,11 @@ class Admission:
             return sum(place.waiting for place in self._places)
 
     def reset(self) -> None:
-        """Forget what was learned, as when engines change under tests."""
-        self.pace = Pace()
+        """Forget what was learned and who is here, as when engines change under tests."""
+        with self._changed:
+            self.pace = Pace()
+            self._places.clear()
+            self._changed.notify_all()
 
     @contextmanager
     def visit(self) -> Iterator[Place]:

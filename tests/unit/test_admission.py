@@ -599,7 +599,10 @@ def test_work_of_nobody(admission: Admission) -> None:
 
 
 def test_engines_of_other_settings_are_learned_anew(admission: Admission) -> None:
+    left_over = begun(admission)
     admission.reset()
+    assert len(admission) == 0
+    left_over.leave()
     assert admission.usual_s == pytest.approx(sum(Pace().predicted_s(Size()).values()))
 
 

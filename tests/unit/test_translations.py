@@ -96,7 +96,9 @@ def test_typography() -> None:
     assert [text for text in texts if wrong.search(text)] == []
 
 
-def test_the_committed_files_are_what_make_messages_writes(extracted: Catalog, tmp_path: Path) -> None:
+def test_the_committed_files_are_what_make_messages_writes(
+    extracted: Catalog, tmp_path: Path
+) -> None:
     po = tmp_path / messages.PO.name
     shutil.copy(messages.PO, po)
     messages.update(extracted, po)
