@@ -34,6 +34,8 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`make test-cluster` runs some tests on PostgreSQL."""
     for item in items:
+        if "migrated" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.django_db)  # or there may be no database to copy
         if connection.vendor != "sqlite" and item.get_closest_marker("sqlite"):
             item.add_marker(pytest.mark.skip(reason="the database is another"))
 
