@@ -46,6 +46,8 @@ export function listen(button, { begin, latch, send, isRecording }) {
   });
 
   document.addEventListener("keydown", (event) => {
+    // Not every browser clicks where a press ended beside the button: that one is waited for no more.
+    if (event.key === "Enter") byPointer = false;
     if (!isTalkKey(event, button)) return;
     event.preventDefault(); // it would scroll, or click
     if (!event.repeat) press(event);

@@ -125,6 +125,7 @@ function latch() {
 }
 
 async function finish() {
+  allowSound(); // to a touch, the gesture is its end
   if (state === "opening") latch(); // released while the browser still asked: another tap sends
   if (!recorder) return;
   const current = recorder;

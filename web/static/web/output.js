@@ -20,7 +20,8 @@ export function allowSound() {
   if (output().context.state !== "running") context.resume().catch(() => {});
 }
 
-export const isBlocked = () => output().context.state === "suspended";
+/** Suspended; or, as Safari says, interrupted. */
+export const isBlocked = () => output().context.state !== "running";
 
 /** How loud it is, from 0 to 1. */
 export function loudness() {

@@ -55,6 +55,7 @@ class Recorder {
   #recorder;
   #parts = [];
   #extension;
+  #source;
   #ear;
   #samples;
   #begun = performance.now();
@@ -72,7 +73,8 @@ class Recorder {
     const { context } = output();
     this.#ear = new AnalyserNode(context, { fftSize: 1024 });
     this.#samples = new Float32Array(this.#ear.fftSize);
-    context.createMediaStreamSource(stream).connect(this.#ear);
+    this.#source = context.createMediaStreamSource(stream);
+    this.#source.connect(this.#ear);
   }
 
   /** In seconds. */
@@ -99,6 +101,7 @@ class Recorder {
   async discard() {
     if (this.#recorder.state !== "inactive") this.#recorder.stop();
     await this.ended;
+    this.#source.disconnect();
     for (const track of this.#stream.getTracks()) track.stop();
   }
 }
