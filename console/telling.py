@@ -63,9 +63,8 @@ def player(row: Turn, kind: str) -> SafeString | None:
 def _stages(row: Turn, whole_s: float) -> list[Told]:
     titles = {"stt": _("Speech to text"), "llm": _("Reply"), "tts": _("Text to speech")}
     took = {"stt": row.stt_s, "llm": row.llm_s, "tts": row.tts_s}
-    heard = row.decode_s + row.wait_s + row.stt_s
     marks = {
-        "llm": [] if row.llm_first_s is None else [heard + row.llm_first_s],
+        "llm": [] if row.llm_first_s is None else [timeline.heard_s(row) + row.llm_first_s],
         "tts": [] if row.first_audio_s is None else [row.first_audio_s],
     }
     bars, possible = timeline.bars(row), replay.possible(row)

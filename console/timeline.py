@@ -37,11 +37,15 @@ def seconds(value: float | None) -> str:
     return _("%(seconds)s s") % {"seconds": number_format(value, 2 if value < 10 else 1)}
 
 
+def heard_s(row: Turn) -> float:
+    """When it was; mostly it is this stage, the first one, that is waited for."""
+    return row.decode_s + row.wait_s + row.stt_s
+
+
 def bars(row: Turn) -> dict[Stage | str, list[Bar]]:
     """Stage → what was done. Decoding is there as ``decode``, waiting as ``wait``; a stage that was
     not gone through has none."""
-    begun = row.decode_s + row.wait_s  # mostly it is the first stage that is waited for
-    heard = begun + row.stt_s
+    begun, heard = row.decode_s + row.wait_s, heard_s(row)
     written = min(heard + row.llm_s, max(row.total_s, heard))
     pieces = {
         "decode": [(0.0, row.decode_s, _("decoding"))],
