@@ -11,7 +11,6 @@ headers, each followed by as many bytes as it announces.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
@@ -27,6 +26,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import memory
 from pipeline.decoding import confinement
 from pipeline.decoding.refusals import Refused
 from pipeline.decoding.samples import SAMPLE_RATE, chunks
@@ -50,8 +50,7 @@ def main(descriptor: int) -> None:
     _warm_up()
     held_bytes = confinement.address_space_bytes()
     confined = " ".join(confinement.confine())
-    gc.collect()
-    gc.freeze()  # or a child's first collection would copy every page
+    memory.settle()  # or a child's first collection would copy every page
     with socket.socket(fileno=descriptor) as orders:
         _wait(orders, held_bytes, confined.encode())
 
