@@ -20,19 +20,32 @@ class Unloadable(fake.Fake):
         raise RuntimeError("out of memory")
 
 
-def test_make_key_before_anything_else(tmp_path: Path) -> None:
-    """It is the first command, where a server without keys refuses to start."""
-    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "VOICEBOT_KEYS": "always"}
-    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
-    variables["VOICEBOT_DATABASE_URL"] = ""  # one that several share is not empty
-    done = subprocess.run(
-        [sys.executable, "manage.py", "make_key", "phone"],
+def python(
+    data_dir: Path, *arguments: str, stdout: int = subprocess.PIPE, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """What becomes of a process of its own, whose data is in ``data_dir``."""
+    variables |= {"VOICEBOT_DATA_DIR": str(data_dir), "VOICEBOT_ENV_FILE": os.devnull}
+    variables["DJANGO_SETTINGS_MODULE"] = "voicebot.settings"
+    return subprocess.run(
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=os.environ | variables,
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
+        check=False,
     )
+
+
+def test_make_key_before_anything_else(tmp_path: Path) -> None:
+    """It is the first command, where a server without keys refuses to start."""
+    done = python(
+        tmp_path,
+        *("manage.py", "make_key", "phone"),
+        VOICEBOT_KEYS="always",
+        VOICEBOT_DATABASE_URL="",  # one that several share is not empty
+    )
+    done.check_returncode()
     assert tokens.prefix(done.stdout.strip())
     assert "Traceback" not in done.stderr
 
@@ -43,16 +56,7 @@ def test_make_key_before_anything_else(tmp_path: Path) -> None:
 def test_commands_speak_the_language_of_the_terminal(
     tmp_path: Path, locale: str, said: str
 ) -> None:
-    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "LC_ALL": locale}
-    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "check_port", "0"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(tmp_path, "manage.py", "check_port", "0", LC_ALL=locale)
     assert done.returncode == 2
     assert said in done.stderr
 
@@ -60,40 +64,21 @@ def test_commands_speak_the_language_of_the_terminal(
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["fetch_weights", "doctor"])
 def test_who_reads_may_leave(tmp_path: Path, command: str, unbuffered: str) -> None:
-    variables = {"VOICEBOT_DATA_DIR": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
-    variables |= {"VOICEBOT_ENV_FILE": os.devnull, "DJANGO_SETTINGS_MODULE": "voicebot.settings"}
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "manage.py", command],
-        cwd=ROOT,
-        env=os.environ | variables,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = python(tmp_path, "manage.py", command, stdout=writer, PYTHONUNBUFFERED=unbuffered)
     os.close(writer)
     assert done.returncode == 128 + signal.SIGPIPE
     assert done.stderr == ""
 
 
 def test_a_server_whose_engines_cannot_load_stops(tmp_path: Path) -> None:
-    variables = {
-        "DJANGO_SETTINGS_MODULE": "voicebot.settings",
-        "VOICEBOT_ENV_FILE": os.devnull,
-        "VOICEBOT_DATA_DIR": str(tmp_path),
-        "VOICEBOT_STT_BACKEND": f"{__name__}.Unloadable",
-        "VOICEBOT_LLM_BACKEND": "pipeline.llm.fake.Fake",
-        "VOICEBOT_TTS_BACKEND": "pipeline.tts.fake.Fake",
-    }
-    server = subprocess.run(
-        [sys.executable, "-c", "import time, voicebot.asgi; time.sleep(30)"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
+    server = python(
+        tmp_path,
+        *("-c", "import time, voicebot.asgi; time.sleep(30)"),
+        VOICEBOT_STT_BACKEND=f"{__name__}.Unloadable",
+        VOICEBOT_LLM_BACKEND="pipeline.llm.fake.Fake",
+        VOICEBOT_TTS_BACKEND="pipeline.tts.fake.Fake",
     )
     assert server.returncode == -signal.SIGTERM
     assert "The engines cannot be loaded; stopping." in server.stderr
