@@ -55,7 +55,7 @@ test: check  ## lint, types and every test, the real engines' included
 
 test-cluster: export VOICEBOT_TEST_CLUSTER := 1
 test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it
-	$(BESIDE) tests/cluster
+	$(BESIDE) tests/cluster tests/unit/test_manifests.py
 	$(BESIDE) -p tests.cluster.through $(ASKED)
 	$(BESIDE) $(ROWS) -W ignore::pytest.PytestUnraisableExceptionWarning
 

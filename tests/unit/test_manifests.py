@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import kubernetes_validate
 import pytest
+import yaml
+from jsonschema import ValidationError
 from pytest_django import Settings
 
 from pipeline.ray import deploy
+from tests import kuberay
 from tests.conftest import ROOT
 from voicebot import env, profiles
-
-yaml = pytest.importorskip("yaml")
 
 KINDS = {
     "ConfigMap", "PersistentVolumeClaim", "Deployment", "Service", "HorizontalPodAutoscaler",
 }  # fmt: skip
-
-STRING, NUMBER = {"type": "string"}, {"type": "integer", "minimum": 0}
-
-
-def exactly(required: list[str], **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": fields,
-        "required": required,
-        "additionalProperties": False,
-    }
-
-
-MANIFEST = {
-    "type": "object",
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "additionalProperties": False,
-}
-METADATA = {
-    "apiVersion": {"const": "ray.io/v1"},
-    "kind": {"enum": ["RayCluster", "RayService"]},
-    "metadata": exactly(["name"], name=STRING),
-}
-GROUP: dict[str, Any] = {
-    "rayStartParams": {"type": "object", "additionalProperties": STRING},
-    "template": {"type": "object"},
-}
-COUNTS = dict.fromkeys(("replicas", "minReplicas", "maxReplicas"), NUMBER)
-CLUSTER = exactly(
-    ["headGroupSpec", "workerGroupSpecs"],
-    rayVersion=STRING,
-    enableInTreeAutoscaling={"type": "boolean"},
-    authOptions=exactly(["mode"], mode={"enum": ["disabled", "token"]}, secretName=STRING),
-    headGroupSpec=exactly([*GROUP], **GROUP),
-    workerGroupSpecs={
-        "type": "array",
-        "items": exactly(["groupName", *GROUP], groupName=STRING, **GROUP, **COUNTS),
-    },
-)
-SERVICE = exactly(
-    ["serveConfigV2", "rayClusterConfig"],
-    serveConfigV2=STRING,
-    upgradeStrategy=exactly(["type"], type={"enum": ["NewCluster", "None"]}),
-    rayClusterConfig=CLUSTER,
-)
 
 
 def manifests(name: str) -> list[dict[str, Any]]:
@@ -117,18 +75,39 @@ def test_a_service_wants_the_token_too() -> None:
 
 
 def test_the_clusters_are_as_kuberay_has_them() -> None:
-    """Their own fields, as its reference tells those that are used here; pods as Kubernetes has
-    them. https://docs.ray.io/en/latest/cluster/kubernetes/references/api.html"""
-    jsonschema = pytest.importorskip("jsonschema")
-    validate = pytest.importorskip("kubernetes_validate").validate
     cluster, _job = manifests("engines.yaml")
     [service] = manifests("rayservice.yaml")
-    jsonschema.validate(cluster, {**MANIFEST, "properties": {**METADATA, "spec": CLUSTER}})
-    jsonschema.validate(service, {**MANIFEST, "properties": {**METADATA, "spec": SERVICE}})
-    for spec in (cluster["spec"], service["spec"]["rayClusterConfig"]):
-        for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
-            template = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pod"}}
-            validate({**template, "template": group["template"]}, "1.30", strict=True)
+    kuberay.validate(cluster)
+    kuberay.validate(service)
+
+
+def _in_a_pod(cluster: dict[str, Any]) -> None:
+    [container] = cluster["spec"]["headGroupSpec"]["template"]["spec"]["containers"]
+    container["imagePullPolice"] = "Always"
+
+
+def _misspelt(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["enableAutoscaling"] = cluster["spec"].pop("enableInTreeAutoscaling")
+
+
+def _of_another_kind(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] = 0
+
+
+def _unknown(cluster: dict[str, Any]) -> None:
+    cluster["spec"]["authOptions"] = {"mode": "tokens"}
+
+
+def _left_out(cluster: dict[str, Any]) -> None:
+    del cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"]
+
+
+@pytest.mark.parametrize("spoil", [_in_a_pod, _misspelt, _of_another_kind, _unknown, _left_out])
+def test_what_kuberay_would_refuse_is_found(spoil: Callable[[dict[str, Any]], None]) -> None:
+    cluster, _job = manifests("engines.yaml")
+    spoil(cluster)
+    with pytest.raises(ValidationError):
+        kuberay.validate(cluster)
 
 
 def test_the_applications_are_as_serve_has_them() -> None:
@@ -139,9 +118,8 @@ def test_the_applications_are_as_serve_has_them() -> None:
 
 
 def test_the_servers_are_as_kubernetes_has_them() -> None:
-    validate = pytest.importorskip("kubernetes_validate").validate
     found = manifests("servers.yaml")
     assert {manifest["kind"] for manifest in found} == KINDS
     _cluster, job = manifests("engines.yaml")
     for manifest in [*found, job]:
-        validate(manifest, "1.30", strict=True)
+        kubernetes_validate.validate(manifest, kuberay.KUBERNETES, strict=True)
