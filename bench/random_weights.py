@@ -21,7 +21,8 @@ import torch
 BLOOM = {"vocab_size": 250_880, "hidden_size": 1536, "n_layer": 24, "n_head": 16}
 WORDS = 250_680  # the tokenizer's; the rest of the vocabulary is never used
 READ = 4_000  # of them are learnt
-FRENCH = Path(__file__).resolve().parent.parent / "README.fr.md"
+ROOT = Path(__file__).resolve().parent.parent
+FRENCH = sorted(map(str, [*ROOT.glob("*.fr.md"), *ROOT.glob("docs/*.fr.md")]))
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>")
 
 QUESTION = " Quelle est la capitale de l'Italie ?"
@@ -59,7 +60,7 @@ def syllables() -> dict[str, Any]:
     learning = Tokenizer(BPE())
     learning.pre_tokenizer = ByteLevel(add_prefix_space=False)
     trainer = BpeTrainer(vocab_size=READ, show_progress=False)
-    learning.train([str(FRENCH)], trainer)
+    learning.train(FRENCH, trainer)
     merges = json.loads(learning.to_str())["model"]["merges"]
     words = [*SPECIAL, *sorted(ByteLevel.alphabet())]
     words += dict.fromkeys("".join(merge) for merge in merges)

@@ -1,7 +1,8 @@
-"""Writes the figures of ``bench/results/`` into the READMEs, between their marks.
+"""Writes the figures of ``bench/results/`` into ``docs/figures.md``, the headline into the README.
 
-``python -m bench.report``, the last step of ``make bench`` and ``make eval``. The words are in
-``report.toml``, a table for each language; a number is written as its readers write it.
+Between their marks, in both languages: ``python -m bench.report``, the last step of ``make bench``
+and ``make eval``. The words are in ``report.toml``, a table for each language; a number is written
+as its readers write it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from bench import results
 
 ROOT = Path(__file__).resolve().parent.parent
-READMES = {"en": ROOT / "README.md", "fr": ROOT / "README.fr.md"}
+SUFFIXES = {"en": "", "fr": ".fr"}  # of the documents in a language
 STAGES = ("stt", "llm_first", "llm", "tts", "first_audio", "total")
 PEERS = ("reference", "usual", "standard")
 MODELS = ("gemma-3-270m", "bloomz-1b1")
@@ -132,7 +133,10 @@ class Report:
         picture = results.FOLDER / "growth.svg"
         if not picture.exists():
             return []
-        return [f"![{self._words['growth']}](bench/results/{picture.name})", self._words["grown"]]
+        return [
+            f"![{self._words['growth']}](../bench/results/{picture.name})",
+            self._words["grown"],
+        ]
 
     def _peer(self, turn: dict[str, Any], name: str) -> list[str]:
         first, total = (turn[name]["fresh"][what] for what in ("first_audio", "total"))
@@ -177,13 +181,16 @@ class Report:
 
 
 def main() -> None:
-    for language, path in READMES.items():
+    for language, suffix in SUFFIXES.items():
         report = Report(language)
-        text = path.read_text()
-        for mark, part in (("headline", report.headline()), ("figures", report.figures())):
-            pattern = rf"(<!-- {mark} -->\n).*?(\n<!-- /{mark} -->)"
-            text = re.sub(pattern, rf"\g<1>{part}\g<2>", text, count=1, flags=re.DOTALL)
-        path.write_text(text)
+        _write(ROOT / f"README{suffix}.md", "headline", report.headline())
+        _write(ROOT / "docs" / f"figures{suffix}.md", "figures", report.figures())
+
+
+def _write(path: Path, mark: str, part: str) -> None:
+    pattern = rf"(<!-- {mark} -->\n).*?(\n<!-- /{mark} -->)"
+    text = re.sub(pattern, rf"\g<1>{part}\g<2>", path.read_text(), count=1, flags=re.DOTALL)
+    path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Times of a turn on this machine, of these engines and of others with the same models.
 
-``make bench`` writes ``bench/results/turn.json`` and the tables of the READMEs. Every figure is a
-median over turns that follow a warm-up. Contenders are measured in one run, one after another and
-each in a process of its own, because machines are noisy and only ratios travel.
+``make bench`` writes ``bench/results/turn.json`` and the tables of ``docs/figures.md``. Every
+figure is a median over turns that follow a warm-up. Contenders are measured in one run, one after
+another and each in a process of its own, because machines are noisy and only ratios travel.
 """
 
 from __future__ import annotations

@@ -25,14 +25,20 @@ from pipeline.errors import PipelineError
 from pipeline.tts.kokoro import Kokoro
 from tests.conftest import ROOT
 
-READMES = ("README.md", "README.fr.md")
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 )
+FRENCH = [document for document in DOCUMENTS if document.endswith(".fr.md")]
+TWINS = [(document.replace(".fr.md", ".md"), document) for document in FRENCH]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-every_readme = pytest.mark.parametrize("readme", READMES)
 every_document = pytest.mark.parametrize("document", DOCUMENTS)
+every_pair = pytest.mark.parametrize(("english", "french"), TWINS)
+
+
+def both(english: str) -> pytest.MarkDecorator:
+    """The document and its French twin."""
+    return pytest.mark.parametrize("document", [english, english.replace(".md", ".fr.md")])
 
 
 def text(document: str) -> str:
@@ -124,10 +130,19 @@ def test_the_example_can_be_copied_unchanged(project: Path) -> None:
     assert read_settings(project).values == {**defaults, "VOICEBOT_LANGUAGE": "'en'"}
 
 
-@every_readme
-def test_configuration(readme: str) -> None:
-    table = rows(readme, r"`([A-Z][A-Z_]+)` \| (?:`(.+?)`|–)")
-    assert sorted(table) == sorted(documented().items())
+def told(document: str) -> list[tuple[str, ...]]:
+    """Variables and their defaults, as a document tells them."""
+    return rows(document, r"`([A-Z][A-Z_]+)` \| (?:`(.+?)`|–)")
+
+
+@both("docs/configuration.md")
+def test_configuration(document: str) -> None:
+    assert sorted(told(document)) == sorted(documented().items())
+
+
+@both("README.md")
+def test_configuration_at_a_glance(document: str) -> None:
+    assert set() < set(told(document)) < set(documented().items())
 
 
 # --- API -------------------------------------------------------------------------------------
@@ -174,36 +189,36 @@ def test_error_codes(subtests: pytest.Subtests) -> None:
     needed |= codes("api.exceptions") | field_codes(all_of_them=False)
     needed |= {cls.default_code: cls.status_code for cls in exceptions.OURS.values()}
     possible = needed | codes("rest_framework.exceptions") | field_codes(all_of_them=True)
-    for readme in READMES:
-        with subtests.test(readme):
-            table = {code: int(status) for status, code in rows(readme, r"(\d{3}) \| `(\w+)`")}
+    for document in ("docs/http.md", "docs/http.fr.md"):
+        with subtests.test(document):
+            table = {code: int(status) for status, code in rows(document, r"(\d{3}) \| `(\w+)`")}
             assert {code for code in needed if code not in table} == set()
             assert table.items() <= possible.items()
 
 
-@every_readme
-def test_addresses(readme: str) -> None:
+@both("README.md")
+def test_addresses(document: str) -> None:
     addresses = {str(route.pattern).partition("<")[0] for route in urlpatterns if route.name}
     assert len(addresses) > 3
     assert {
         address
         for address in addresses
-        if not re.search(rf"`(?:GET|POST) /api/{address}[`<]", text(readme))
+        if not re.search(rf"`(?:GET|POST) /api/{address}[`<]", text(document))
     } == set()
 
 
-@every_readme
-def test_headers(readme: str) -> None:
+@both("docs/http.md")
+def test_headers(document: str) -> None:
     sources = "".join(path.read_text("utf-8") for path in (ROOT / "api").glob("*.py"))
     headers = set(re.findall(r'"(X-[A-Za-z-]+|Server-Timing|Retry-After)"', sources))
     assert len(headers) > 5
-    assert {name for (name,) in rows(readme, r"`((?:X-|Server-|Retry-)[A-Za-z-]+)`")} == headers
+    assert {name for (name,) in rows(document, r"`((?:X-|Server-|Retry-)[A-Za-z-]+)`")} == headers
 
 
-@every_readme
-def test_voices(readme: str) -> None:
+@both("docs/configuration.md")
+def test_voices(document: str) -> None:
     counts = Counter(voice.language for voice in Kokoro.voices)
-    table = rows(readme, r"\w+ \| `([a-z]{2})` \| (\d+) \| `(\w+)`")
+    table = rows(document, r"\w+ \| `([a-z]{2})` \| (\d+) \| `(\w+)`")
     assert {language: (int(count), voice) for language, count, voice in table} == {
         language: (counts[language], voice) for language, voice in Kokoro.default_voices.items()
     }
@@ -212,9 +227,9 @@ def test_voices(readme: str) -> None:
 # --- files and commands ----------------------------------------------------------------------
 
 
-@every_readme
-def test_tree(readme: str) -> None:
-    [tree] = [block for block in blocks(readme, "text") if block.startswith("manage.py ")]
+@both("docs/architecture.md")
+def test_tree(document: str) -> None:
+    [tree] = [block for block in blocks(document, "text") if block.startswith("manage.py ")]
     paths, folder = set(), ""
     for line in tree.splitlines():
         path, _blanks, purpose = line.strip().partition("  ")
@@ -244,6 +259,15 @@ def make_targets() -> set[str]:
 def test_commands_exist(document: str) -> None:
     assert set(re.findall(r"\bmake ([a-z-]+)", code(document))) <= make_targets()
     assert set(re.findall(r"\bmanage\.py ([a-z_]+)", code(document))) <= get_commands().keys()
+
+
+@both("docs/commands.md")
+def test_every_command_is_told(document: str) -> None:
+    own = {path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py")}
+    assert len(own) > 10
+    assert {
+        name for name in own if not re.search(rf"^## {name}$|`{name}`", text(document), re.M)
+    } == set()
 
 
 def test_every_make_target_is_told() -> None:
@@ -293,32 +317,73 @@ def test_every_requirement_of_the_service_has_its_reason() -> None:
 # --- two languages ---------------------------------------------------------------------------
 
 
-def test_the_readmes_name_each_other() -> None:
-    for readme, other in (READMES, READMES[::-1]):
-        assert f"({other})" in text(readme).splitlines()[0]
+def test_there_are_twins() -> None:
+    assert ("README.md", "README.fr.md") in TWINS
+    assert len(TWINS) > 5
 
 
-def test_the_readmes_have_the_same_sections() -> None:
-    english, french = (
-        re.findall(r"^#+(?= )", FENCED.sub("", text(readme)), re.MULTILINE) for readme in READMES
-    )
-    assert english == french
+@every_pair
+def test_twins_name_each_other(english: str, french: str) -> None:
+    for document, other in ((english, french), (french, english)):
+        assert f"({Path(other).name})" in text(document).splitlines()[0]
 
 
-@pytest.mark.parametrize("language", ["sh", "js"])
-def test_the_readmes_give_the_same_code(language: str) -> None:
-    english, french = (blocks(readme, language) for readme in READMES)
-    assert english == french != []
+@every_pair
+def test_twins_have_the_same_sections(english: str, french: str) -> None:
+    levels = [
+        re.findall(r"^#+(?= )", FENCED.sub("", text(document)), re.MULTILINE)
+        for document in (english, french)
+    ]
+    assert levels[0] == levels[1] != []
 
 
-@pytest.mark.parametrize("part", ["headline", "figures"])
-def test_the_readmes_give_the_same_figures(part: str) -> None:
-    figures = []
-    for readme in READMES:
-        found = re.search(rf"<!-- {part} -->(.*?)<!-- /{part} -->", text(readme), re.DOTALL)
-        assert found
-        figures.append(re.findall(r"…|\d+(?:[.,]\d+)?", found[1].replace(",", ".")))
-    assert figures[0] == figures[1] != []
+@every_pair
+def test_twins_have_the_same_tables(english: str, french: str) -> None:
+    columns = [
+        [row.count(" |") for row in re.findall(r"^\|.*\|$", text(document), re.MULTILINE)]
+        for document in (english, french)
+    ]
+    assert columns[0] == columns[1]
+
+
+@every_pair
+@pytest.mark.parametrize("language", ["sh", "js", "python"])
+def test_twins_give_the_same_code(english: str, french: str, language: str) -> None:
+    assert blocks(english, language) == blocks(french, language)
+
+
+@pytest.mark.parametrize(
+    ("document", "language"), [("README.md", "sh"), ("README.md", "python"), ("docs/http.md", "js")]
+)
+def test_twins_give_code(document: str, language: str) -> None:
+    assert blocks(document, language) != []
+
+
+def marked(document: str) -> dict[str, list[str]]:
+    """The figures between each pair of marks."""
+    parts = re.findall(r"<!-- (\w+) -->(.*?)<!-- /\1 -->", text(document), re.DOTALL)
+    return {name: re.findall(r"…|\d+(?:[.,]\d+)?", part.replace(",", ".")) for name, part in parts}
+
+
+@every_pair
+def test_twins_give_the_same_figures(english: str, french: str) -> None:
+    assert marked(english) == marked(french)
+
+
+@pytest.mark.parametrize(
+    ("document", "part"), [("README.md", "headline"), ("docs/figures.md", "figures")]
+)
+def test_figures_are_given(document: str, part: str) -> None:
+    assert marked(document)[part] != []
+
+
+@every_pair
+def test_french_documents_lead_to_french_ones(english: str, french: str) -> None:
+    _first, *others = text(french).splitlines()  # which names the English twin
+    folder = (ROOT / french).parent
+    links = re.findall(r"\]\(([^)\s#]+\.md)[)#]", "\n".join(others))
+    translated = {(ROOT / document).resolve() for document, _french in TWINS}
+    assert [link for link in links if (folder / link).resolve() in translated] == []
 
 
 def test_every_threat_has_a_test_that_exists() -> None:
