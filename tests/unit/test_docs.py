@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core.management import get_commands
+from django.utils import translation
+from django.utils.translation import gettext
 from rest_framework import exceptions as drf
 from rest_framework.fields import Field
 
@@ -357,6 +359,25 @@ def test_twins_give_the_same_code(english: str, french: str, language: str) -> N
 )
 def test_twins_give_code(document: str, language: str) -> None:
     assert blocks(document, language) != []
+
+
+def italics(document: str) -> set[str]:
+    """What is quoted of the pages, but for the line that leads to the other language."""
+    prose = FENCED.sub("", text(document)).partition("\n\n")[2]
+    return {" ".join(words.split()) for words in re.findall(r"(?<!\*)\*(\w[^*]*)\*(?!\*)", prose)}
+
+
+@every_pair
+def test_the_french_twin_quotes_the_pages_in_french(english: str, french: str) -> None:
+    quoted = {words.casefold() for words in italics(french)}
+    with translation.override("fr"):
+        shown = {words: gettext(words) for words in italics(english)}
+    # Other programs' pages are quoted as they are.
+    assert {
+        words: said
+        for words, said in shown.items()
+        if said != words and not {said.casefold(), words.casefold()} & quoted
+    } == {}
 
 
 def marked(document: str) -> dict[str, list[str]]:
