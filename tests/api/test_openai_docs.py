@@ -1,10 +1,12 @@
-"""``docs/openai.md`` says what the code does."""
+"""``docs/openai.md`` and its French twin say what the code does."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
+from django.utils import translation
+from django.utils.translation import gettext
 from pytest_django import Settings
 
 from api.openai import voices
@@ -13,40 +15,56 @@ from api.openai.urls import urlpatterns
 from bench import results
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "openai.md").read_text("utf-8")
+TEXTS = {
+    "en": (ROOT / "docs" / "openai.md").read_text("utf-8"),
+    "fr": (ROOT / "docs" / "openai.fr.md").read_text("utf-8"),
+}
+
+in_both = pytest.mark.parametrize("language", TEXTS)
 
 
-def section(title: str) -> str:
-    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(language: str, title: str) -> str:
+    """That of an English title."""
+    titles = re.findall(r"^## (.+)$", TEXTS["en"], re.MULTILINE)
+    sections = re.split(r"^## .+$", TEXTS[language], flags=re.MULTILINE)
+    return sections[1 + titles.index(title)]
 
 
-def test_addresses() -> None:
-    told = set(re.findall(r"`(?:GET|POST) /v1/([^`]+)`", TEXT))
+@in_both
+def test_addresses(language: str) -> None:
+    told = set(re.findall(r"`(?:GET|POST) /v1/([^`]+)`", TEXTS[language]))
     served = {str(url.pattern) for url in urlpatterns if url.name}
     assert {route.replace("<path:", "<") for route in served} == told
 
 
+@in_both
 @pytest.mark.parametrize(
     ("title", "serializer"),
     [("Transcripts", RecordingForm), ("Speech", TextBody), ("Chat", ChatBody)],
 )
-def test_fields(title: str, serializer: type[RecordingForm | TextBody | ChatBody]) -> None:
-    told = set(re.findall(r"`([\w\[\]]+)`", section(title)))
+def test_fields(
+    language: str, title: str, serializer: type[RecordingForm | TextBody | ChatBody]
+) -> None:
+    told = set(re.findall(r"`([\w\[\]]+)`", section(language, title)))
     assert set(serializer().fields) - told == set()
 
 
-def test_voices(settings: Settings) -> None:
+@in_both
+def test_voices(language: str, settings: Settings) -> None:
     settings.ENGINES = {**settings.ENGINES, "tts": {"BACKEND": "pipeline.tts.kokoro.Kokoro"}}
-    told = re.findall(r"^\| `(\w+)` \| (\w+) \| `(\w+)` \| `(\w+)` \|$", TEXT, re.MULTILINE)
-    assert told == [
-        (name, gender, voices.choose(name, "fr").id, voices.choose(name, "en").id)
-        for name, gender in voices.NAMES.items()
-    ]
+    row = r"^\| `(\w+)` \| (\w+) \| `(\w+)` \| `(\w+)` \|$"
+    with translation.override(language):
+        assert re.findall(row, TEXTS[language], re.MULTILINE) == [
+            (name, gettext(gender), voices.choose(name, "fr").id, voices.choose(name, "en").id)
+            for name, gender in voices.NAMES.items()
+        ]
 
 
-def test_figures() -> None:
+@pytest.mark.parametrize(("language", "more"), [("en", "ms more"), ("fr", "ms de plus")])
+def test_figures(language: str, more: str) -> None:
     measured = results.read("openai")
     more_ms = measured["whole"]["more_ms"], measured["streamed"]["more_first_ms"]
-    figures = TEXT.split("<!-- figures -->")[1].split("<!-- /figures -->")[0]
-    assert re.findall(r"([\d.]+) ms more", figures) == [f"{ms:.2g}" for ms in more_ms]
+    figures = TEXTS[language].split("<!-- figures -->")[1].split("<!-- /figures -->")[0]
+    told = re.findall(rf"([\d.]+) {more}", figures.replace(",", "."))
+    assert told == [f"{ms:.2g}" for ms in more_ms]
     assert max(more_ms) < 5
