@@ -350,7 +350,8 @@ X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        **{f"{kind}-src": ["'self'"] for kind in ("connect", "font", "img", "media")},
+        **{f"{kind}-src": ["'self'"] for kind in ("connect", "font", "img")},
+        "media-src": ["'self'", "blob:"],  # what the admin says before it is kept
         **{f"{kind}-src": ["'self'"] for kind in ("script", "style")},
         "base-uri": ["'none'"],
         "form-action": ["'self'"],

@@ -85,6 +85,33 @@ def test_no_page_of_the_admin_is_against_its_policy(
         expect(page.locator("input.vTextField")).to_have_value(re.compile("vb_"))
 
 
+def test_what_is_written_is_heard_before_it_is_kept(
+    server: Server, launch: Launcher, murmur: Path, refused: list[str]
+) -> None:
+    """In the place of a kept sentence, and of a word: a sound that nobody stored is played."""
+    with launch(murmur).new_context(locale="en-GB") as context:
+        page = entered(context, server, refused)
+        page.add_init_script("""
+            const play = Audio.prototype.play;
+            Audio.prototype.play = function () {
+              const told = document.documentElement.dataset;
+              this.addEventListener("playing", () => (told.heard = Number(told.heard || 0) + 1));
+              return play.call(this);
+            };
+        """)
+        page.goto(f"{server.url}/admin/cache/cachedspeech/")
+        page.locator("#result_list tbody th a").first.click()
+        page.get_by_role("link", name="Correct what is said").click()
+        page.get_by_role("button", name="Listen first").click()
+        expect(page.locator("html")).to_have_attribute("data-heard", "1")
+        page.goto(f"{server.url}/admin/cache/pronunciation/add/")
+        page.fill("#id_word", "Wi-Fi")
+        page.fill("#id_say", "ouifi")
+        for times, button in enumerate(page.locator("button.listen").all(), 1):
+            button.click()
+            expect(page.locator("html")).to_have_attribute("data-heard", str(times))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_dashboard_is_for_everybody(
