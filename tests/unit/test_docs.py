@@ -349,7 +349,7 @@ def test_twins_have_the_same_tables(english: str, french: str) -> None:
 
 
 @every_pair
-@pytest.mark.parametrize("language", ["sh", "js", "python"])
+@pytest.mark.parametrize("language", ["sh", "js", "python", "yaml", "toml"])
 def test_twins_give_the_same_code(english: str, french: str, language: str) -> None:
     assert blocks(english, language) == blocks(french, language)
 
@@ -405,6 +405,14 @@ def test_french_documents_lead_to_french_ones(english: str, french: str) -> None
     links = re.findall(r"\]\(([^)\s#]+\.md)[)#]", "\n".join(others))
     translated = {(ROOT / document).resolve() for document, _french in TWINS}
     assert [link for link in links if (folder / link).resolve() in translated] == []
+
+
+def test_threats_have_the_same_tests_in_both_languages() -> None:
+    english, french = (
+        [re.findall(r"`(\w+/\w+\.py::\w+)`", line) for line in text(document).splitlines()]
+        for document in ("docs/security.md", "docs/security.fr.md")
+    )
+    assert [tests for tests in english if tests] == [tests for tests in french if tests]
 
 
 def test_every_threat_has_a_test_that_exists() -> None:
