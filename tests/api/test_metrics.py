@@ -66,8 +66,10 @@ def test_nothing_that_was_sent_is_told(client: Client, ask: Ask) -> None:
     assert PRIVATE.lower() not in client.get("/metrics").text.lower()
 
 
-def test_every_metric_is_told(client: Client) -> None:
-    told = re.findall(r"^\| `(voicebot_\w+)` \|", (ROOT / "docs/observing.md").read_text(), re.M)
+@pytest.mark.parametrize("document", ["observing.md", "observing.fr.md"])
+def test_every_metric_is_told(document: str) -> None:
+    text = (ROOT / "docs" / document).read_text("utf-8")
+    told = re.findall(r"^\| `(voicebot_\w+)` \|", text, re.M)
     kinds = {family.name: family.type for family in REGISTRY.collect()}
     ours = {
         f"{name}_total" if kind == "counter" else name
