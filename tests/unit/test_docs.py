@@ -348,6 +348,22 @@ def test_twins_have_the_same_tables(english: str, french: str) -> None:
     assert columns[0] == columns[1]
 
 
+def numbers(document: str) -> list[list[str]]:
+    """Those of each row of the tables, sorted, as Python writes them."""
+    comma, thousands = (r",", "[ \u00a0\u202f]") if document in FRENCH else (r"\.", ",")
+    found = []
+    for row in re.findall(r"^\|.*\|$", text(document), re.MULTILINE):
+        plain = re.sub(rf"(?<=\d){thousands}(?=\d{{3}}\b)", "", re.sub(r"`[^`]*`", "", row))
+        plain = re.sub(rf"(?<=\d){comma}(?=\d)", ".", plain)
+        found.append(sorted(re.findall(r"\d+(?:\.\d+)*", re.sub(r"\]\([^)]*\)", "]", plain))))
+    return found
+
+
+@every_pair
+def test_twins_give_the_same_numbers(english: str, french: str) -> None:
+    assert numbers(english) == numbers(french)
+
+
 @every_pair
 @pytest.mark.parametrize("language", ["sh", "js", "python", "yaml", "toml"])
 def test_twins_give_the_same_code(english: str, french: str, language: str) -> None:
