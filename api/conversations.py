@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from access.scopes import CONVERSATIONS
 from api.exceptions import SpeechNotFound, UtteranceNotFound
-from api.serializers import DETECTED, Wishes, primary_language, turn_url
+from api.serializers import DETECTED, SPEED_MESSAGES, Wishes, primary_language, turn_url
 from api.sounds import wav_response
 from api.turns import Account
 from api.views import ApiView, RecordingView
@@ -71,6 +71,7 @@ class Again(serializers.Serializer[None]):
         min_value=MIN_SPEED,
         max_value=MAX_SPEED,
         help_text="Another pace than the first time.",
+        error_messages=SPEED_MESSAGES,
     )
     cache = Wishes().fields["cache"]
 

@@ -230,6 +230,28 @@ def _unparsed(cause: BaseException | None) -> drf.ParseError:
     return drf.ParseError(_("The body is not what its Content-Type says, or was cut short."))
 
 
+def _misdirected(
+    error: drf.MethodNotAllowed | drf.UnsupportedMediaType, context: Mapping[str, Any]
+) -> drf.APIException:
+    """With what the address takes in its place."""
+    view, request = context["view"], context["request"]
+    if isinstance(error, drf.MethodNotAllowed):
+        methods = ", ".join(view.allowed_methods)
+        text = _("This address takes %(methods)s, not %(sent)s.")
+        told = text % {"methods": methods, "sent": request.method}
+        return drf.MethodNotAllowed(request.method, told)
+    names = {
+        "multipart/form-data": _("a form (multipart/form-data)"),
+        "application/json": _("JSON (application/json)"),
+    }
+    wanted = ", ".join(
+        names.get(parser.media_type, parser.media_type) for parser in view.parser_classes
+    )
+    text = _("Send %(wanted)s: %(sent)s is not read here.")
+    told = text % {"wanted": wanted, "sent": request.content_type.partition(";")[0]}
+    return drf.UnsupportedMediaType(request.content_type, told)
+
+
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | None:
     """What DRF answers to an error of a view; None, a bug, is left to Django and ``server_error``.
 
@@ -239,6 +261,8 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Problem | N
         logger.error("Request %s: %s", context["request"].META[META], exc, exc_info=exc)
     if isinstance(exc, drf.ParseError):
         exc = _unparsed(exc.__context__)
+    if isinstance(exc, drf.MethodNotAllowed | drf.UnsupportedMediaType):
+        exc = _misdirected(exc, context)
     if isinstance(exc, tuple(OURS)):
         exc = _of_class(OURS, exc)()
     elif isinstance(exc, OSError) and exc.errno in atomic.UNWRITABLE:

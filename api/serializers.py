@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -42,6 +43,13 @@ AUDIO_MESSAGES: dict[str, Any] = {
     "empty": _("The recording is empty."),
 }
 
+_SPEEDS = format_lazy(
+    _("“speed” is a number from {slowest} to {quickest}, such as 1.25."),
+    slowest=MIN_SPEED,
+    quickest=MAX_SPEED,
+)
+SPEED_MESSAGES: dict[str, Any] = dict.fromkeys(("invalid", "min_value", "max_value"), _SPEEDS)
+
 
 def primary_language(tag: str) -> str:
     """The language of a BCP 47 tag: ``fr`` of ``fr-FR``, whatever its case."""
@@ -52,7 +60,9 @@ class Wishes(serializers.Serializer[None]):
     """What may be asked for in the form, in the address or in ``Accept``."""
 
     stream = serializers.BooleanField(
-        default=False, help_text="The answer is sent while it is made."
+        default=False,
+        help_text="The answer is sent while it is made.",
+        error_messages={"invalid": _("“stream” is “true” or “false”.")},
     )
     cache = serializers.ChoiceField(
         choices=["on", "off"],
@@ -82,6 +92,7 @@ class Question(Wishes):
         max_value=MAX_SPEED,
         default=1.0,
         help_text="Pace of the speech; 1 is the voice's own.",
+        error_messages=SPEED_MESSAGES,
     )
     conversation = serializers.CharField(
         allow_blank=True,
@@ -91,6 +102,7 @@ class Question(Wishes):
     job = serializers.BooleanField(
         default=True,
         help_text="A recording that is too long for a turn becomes a job; `false`: is refused.",
+        error_messages={"invalid": _("“job” is “true” or “false”.")},
     )
 
     def validate_audio(self, audio: UploadedFile) -> UploadedFile:

@@ -200,5 +200,8 @@ def test_a_host_that_is_not_ours(client: Client, caplog: pytest.LogCaptureFixtur
 def test_wrong_method(client: Client, method: str, path: str, allowed: str) -> None:
     response = client.generic(method, path)
     assert response.status_code == 405
-    assert response.json()["code"] == "method_not_allowed"
+    assert response.json() == {
+        "detail": f"This address takes {allowed}, not {method}.",
+        "code": "method_not_allowed",
+    }
     assert response["Allow"] == allowed

@@ -211,6 +211,7 @@ def test_an_unclear_wish(ask: Ask, url: str, fields: dict[str, str]) -> None:
     response = ask(url=f"/api/voice/{url}", **fields)
     assert response.status_code == 400
     assert response.json()["code"] == "stream_invalid"
+    assert response.json()["detail"] == "“stream” is “true” or “false”."
 
 
 def test_chunks_of_another_sample_rate(

@@ -265,6 +265,7 @@ def test_wrong_speed(ask: Ask, stt: FakeSpeechToText, speed: str, code: str) -> 
     response = ask(speed=speed)
     assert response.status_code == 400
     assert response.json()["code"] == code
+    assert response.json()["detail"] == "“speed” is a number from 0.5 to 2.0, such as 1.25."
     assert stt.heard == []
 
 
@@ -340,7 +341,7 @@ def test_several_wrong_fields(client: Client) -> None:
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("application/json", b'{"audio": ""}'),
+        ("application/json; charset=utf-8", b'{"audio": ""}'),
         ("application/x-www-form-urlencoded", b"audio=1"),
         ("audio/wav", b"RIFF"),
         ("text/plain", b"Bonjour"),
@@ -349,7 +350,11 @@ def test_several_wrong_fields(client: Client) -> None:
 def test_wrong_media_type(client: Client, content_type: str, body: bytes) -> None:
     response = client.generic("POST", "/api/voice/", body, content_type=content_type)
     assert response.status_code == 415
-    assert response.json()["code"] == "unsupported_media_type"
+    assert response.json() == {
+        "detail": "Send a form (multipart/form-data): "
+        f"{content_type.partition(';')[0]} is not read here.",
+        "code": "unsupported_media_type",
+    }
 
 
 @pytest.mark.parametrize("content_type", ["", MULTIPART_CONTENT])
