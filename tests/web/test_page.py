@@ -176,3 +176,10 @@ def test_what_is_said_of_an_error_is_of_one_there_is() -> None:
     source = "".join(path.read_text("utf-8") for path in SCRIPTS)
     assert {code for code in told - ours if f'"{code}"' not in source} == set()
     assert set(re.findall(r'Refusal\("([a-z_]+)"', source)) <= told
+
+
+def test_an_address_that_is_none_leads_to_the_page(client: Client) -> None:
+    response = client.get("/nowhere", headers={"accept-language": "fr"})
+    assert response.status_code == 404
+    assert 'lang="fr"' in response.text
+    assert ("a", {"href": "/"}) in Tags(response.text).tags
