@@ -31,6 +31,9 @@ POLL_S = 0.5
 UPSCALE_S, DOWNSCALE_S = 5.0, 300.0
 """A voice waits for no one: replicas come quickly, and leave slowly."""
 LOOK_BACK_S = 15.0
+TELL_S = 2.0
+"""How often it is told how many wait. Serve's own ten seconds made a queue wait as long again; the
+variable of the environment that is to take this option's place is not read yet (Ray 2.60)."""
 HEALTH_PERIOD_S, HEALTH_TIMEOUT_S = 2.0, 10.0
 STARTS = 3
 """How often a replica that cannot be built is tried before the deployment has failed."""
@@ -70,6 +73,7 @@ def options(engine: Distant[Any]) -> dict[str, Any]:
             "upscale_delay_s": UPSCALE_S,
             "downscale_delay_s": DOWNSCALE_S,
             "look_back_period_s": LOOK_BACK_S,
+            "metrics_interval_s": TELL_S,
         },
         "request_router_config": {
             "initial_backoff_s": LOOK_AGAIN_S,

@@ -40,7 +40,7 @@ class Listens(stt.Fake):
 
 
 class Writes(llm.Fake):
-    """``work_s`` for each word; then, if it is told to, its own process number.
+    """``work_s`` for each word; or one, if it is told to: its own process number.
 
     ``fails``: a folder; where it holds a file ``die`` the process dies after the second word.
     """
@@ -64,6 +64,7 @@ class Writes(llm.Fake):
         if "panne" in messages[-1].text:
             raise OSError("no paper in the printer")
         if self._tells_process:
+            work(self._work_s, deadline)
             yield str(os.getpid())
             return Usage(1, 1)
         words = super()._reply(messages, sampling, deadline)

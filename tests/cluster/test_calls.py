@@ -34,6 +34,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "late": ({}, {"work_s": 0.4, "timeout_s": 1.0}),
     "mortal": ({}, {"work_s": 0.1, "dies_by": str(DATA_DIR / "mortal")}),
     "cursed": ({"min": 2, "max": 2}, {"work_s": 0.1, "dies_by": str(DATA_DIR / "cursed")}),
+    "growing": ({"min": 1, "max": 2}, {"work_s": 0.3, "tells_process": True}),
     "twins": ({"min": 2, "max": 2}, {"work_s": 0.0, "tells_process": True}),
 }
 
@@ -154,3 +155,16 @@ def test_calls_spread_over_replicas(variants: Variants) -> None:
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(written, variants["twins"]) for _call in range(40)]
         assert len({call.result() for call in calls}) == 2
+
+
+def test_a_replica_comes_when_calls_wait(variants: Variants) -> None:
+    told, until = set[str](), time.monotonic() + 90
+
+    def ask() -> None:
+        while len(told) < 2 and time.monotonic() < until:
+            told.add(written(variants["growing"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        for call in [pool.submit(ask) for _caller in range(4)]:
+            call.result()
+    assert len(told) == 2
