@@ -28,7 +28,7 @@ class ApiKeyForm(_ModelForm):
         label=gettext_lazy("Scopes"),
         choices=list(SCOPES.items()),
         initial=usual,
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple({"class": "radiolist"}),  # a line each, in Django's CSS
     )
 
 
@@ -36,7 +36,7 @@ class ApiKeyForm(_ModelForm):
 class ApiKeyAdmin(_ModelAdmin):
     form = ApiKeyForm
     fields = ("name", "tenant", "scopes", "per_minute", "expires_at")
-    list_display = ("name", "begins", "tenant", "opens", "expires_at", "last_used_at", "usable")
+    list_display = ("name", "usable", "begins", "tenant", "opens", "expires_at", "last_used_at")
     list_filter = ("tenant",)
     search_fields = ("name", "prefix")
     actions = ("revoke",)

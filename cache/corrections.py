@@ -11,6 +11,7 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -28,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 class CorrectionForm(forms.Form):
     text = forms.CharField(
-        label=gettext_lazy("say"),
+        label=capfirst(gettext_lazy("say")),
         max_length=MAX_TEXT_CHARS,
         widget=AdminTextareaWidget(attrs={"rows": 3, "autofocus": True}),
     )
-    voice = forms.ChoiceField(label=gettext_lazy("voice"))
+    voice = forms.ChoiceField(label=capfirst(gettext_lazy("voice")))
 
     def __init__(self, speech: CachedSpeech, tts: CachedTextToSpeech, data: Any = None) -> None:
         initial = {"text": speech.said, "voice": speech.corrected_voice or speech.voice}

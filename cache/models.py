@@ -212,6 +212,8 @@ class DailyHits(models.Model):
     objects = DailyHitsQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("hits of a day")
+        verbose_name_plural = _("hits by day")
         constraints = [
             models.UniqueConstraint(fields=["speech", "day"], name="cache_one_count_a_day")
         ]

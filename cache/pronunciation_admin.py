@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import get_language_info, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -43,7 +44,7 @@ def language_name(code: str) -> str:
 
 
 class PronunciationForm(_ModelForm):
-    language = forms.ChoiceField(label=gettext_lazy("language"), required=False)
+    language = forms.ChoiceField(label=capfirst(gettext_lazy("language")), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +56,7 @@ class PronunciationForm(_ModelForm):
 
 
 class TableForm(forms.Form):
-    table = forms.FileField(label=gettext_lazy("table (CSV)"))
+    table = forms.FileField(label=capfirst(gettext_lazy("table (CSV)")))
 
     def entries(self) -> list[Pronunciation]:
         """What the file says, each entry checked; all errors are those of the field."""
@@ -87,7 +88,7 @@ class PronunciationAdmin(_ModelAdmin):
     list_display = ("word", "say", "spoken_in", "whole_word", "match_case", "listen")
     list_filter = ("language",)
     search_fields = ("word", "say")
-    fields = ("word", "say", "language", ("whole_word", "match_case"))
+    fields = ("word", "say", "language", "whole_word", "match_case")
     actions = ("to_csv",)
 
     class Media:

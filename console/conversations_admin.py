@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console import timeline
+from console import telling, timeline
 from console.turns_admin import turns_of
 from history.models import Conversation, Turn
 
@@ -26,7 +27,7 @@ TURNS: Final = 100
 
 @admin.register(Conversation)
 class ConversationAdmin(_ModelAdmin):
-    list_display = ("name", "tenant", "language", "taken", "created_at", "last_used_at")
+    list_display = ("name", "tenant", "language", "taken", "created", "last_used")
     list_display_links = ("name",)
     list_filter = ("language", "tenant")
     list_per_page = 50
@@ -44,6 +45,14 @@ class ConversationAdmin(_ModelAdmin):
     @admin.display(description=gettext_lazy("title"), ordering="title")
     def name(self, conversation: Conversation) -> str:
         return Truncator(conversation.title).chars(60) or str(conversation)
+
+    @admin.display(description=gettext_lazy("created"), ordering="created_at")
+    def created(self, conversation: Conversation) -> SafeString:
+        return telling.moment(conversation.created_at)
+
+    @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
+    def last_used(self, conversation: Conversation) -> SafeString:
+        return telling.moment(conversation.last_used_at)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any

@@ -78,3 +78,10 @@ class LongLists(_ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         return OnePageToo
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """What goes with ``objs`` is counted, not listed: that may be a lot, and what was said."""
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        nested: list[Any] = found  # what goes with one is a list, behind it
+        own = [told for told in nested if not isinstance(told, list)]
+        return own, counts, lacking, protected

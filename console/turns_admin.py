@@ -10,10 +10,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.formats import date_format, time_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -100,7 +99,7 @@ class Repeats(admin.SimpleListFilter):
 class TurnAdmin(_ModelAdmin):
     """What was said is read here, and never written; another try becomes a turn of its own."""
 
-    list_display = ("when", "said", "place", "language", "spent", "heard_after", "by", "outcome")
+    list_display = ("when", "said", "outcome", "place", "language", "spent", "heard_after", "by")
     list_display_links = ("when",)
     list_filter = (
         *("language", Failed, Slow, Repeats),
@@ -115,8 +114,9 @@ class TurnAdmin(_ModelAdmin):
     change_form_template = "admin/history/turn/change_form.html"
     fields = (
         *("request_id", "tenant", "conversation", "number", "created_at", "said_at"),
-        *("upload_bytes", "utterance_s", "speech_s", "transcript_chars", "reply_chars"),
+        *("upload", "utterance", "speech", "transcript_chars", "reply_chars"),
     )
+    readonly_fields = ("upload", "utterance", "speech")
 
     class Media:
         css = {"all": ("cache/admin.css", "console/history.css")}
@@ -126,9 +126,7 @@ class TurnAdmin(_ModelAdmin):
 
     @admin.display(description=gettext_lazy("time"), ordering="created_at")
     def when(self, row: Turn) -> SafeString:
-        moment = timezone.localtime(row.created_at)
-        day, hour = date_format(moment, "SHORT_DATE_FORMAT"), time_format(moment)
-        return format_html("{}<small>{}</small>", day, hour)
+        return telling.moment(row.created_at)
 
     @admin.display(description=gettext_lazy("said"))
     def said(self, row: Turn) -> SafeString:
@@ -177,6 +175,18 @@ class TurnAdmin(_ModelAdmin):
         return HttpResponseRedirect(reverse("admin:history_turn_compare", args=pair))
 
     # --- one turn --------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("upload"))
+    def upload(self, row: Turn) -> str:
+        return filesizeformat(row.upload_bytes)
+
+    @admin.display(description=gettext_lazy("utterance"))
+    def utterance(self, row: Turn) -> str:
+        return timeline.seconds(row.utterance_s)
+
+    @admin.display(description=gettext_lazy("speech"))
+    def speech(self, row: Turn) -> str:
+        return timeline.seconds(row.speech_s)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any

@@ -268,6 +268,8 @@ class Sentence(models.Model):
     end_s = models.FloatField()
 
     class Meta:
+        verbose_name = _("sentence")
+        verbose_name_plural = _("sentences")
         ordering = ["place"]
         constraints = [
             models.UniqueConstraint(fields=["turn", "place"], name="history_sentence_place")

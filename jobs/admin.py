@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -46,8 +47,9 @@ class JobAdmin(_ModelAdmin):
         return filesizeformat(job.upload_bytes)
 
     @admin.display(description=gettext_lazy("expires"))
-    def expiry(self, job: Job) -> Any:
-        return job.expires_at
+    def expiry(self, job: Job) -> str:
+        moment = job.expires_at
+        return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else "–"
 
     @admin.action(description=gettext_lazy("Cancel"), permissions=["delete"])
     def cancel(self, request: HttpRequest, jobs: JobQuerySet) -> None:

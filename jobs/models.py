@@ -186,6 +186,8 @@ class Segment(models.Model):
     text = models.TextField()
 
     class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
         ordering = ["place"]
         constraints = [models.UniqueConstraint(fields=["job", "place"], name="jobs_segment_place")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
@@ -24,7 +26,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that was asked a question, with an operator."""
+    """One that was asked a question in a conversation, with an operator."""
     place = tmp_path_factory.mktemp("admin")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("VOICEBOT_", "DJANGO_"))}
     fakes = {
@@ -38,7 +40,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         words = ("createsuperuser", "--noinput", "--username", "root", "--email", "a@b.example")
         command = [sys.executable, "manage.py", *words]
         subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True)
-        assert running.ask(QUESTION).status == 200
+        begin = Request(f"{running.url}/api/conversations/", b"", method="POST")
+        with urlopen(begin) as response:
+            conversation = json.load(response)["id"]
+        assert running.ask(QUESTION, conversation=conversation).status == 200
         yield running
 
 
@@ -110,6 +115,32 @@ def test_what_is_written_is_heard_before_it_is_kept(
         for times, button in enumerate(page.locator("button.listen").all(), 1):
             button.click()
             expect(page.locator("html")).to_have_attribute("data-heard", str(times))
+
+
+OVERFLOWING = """cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).length"""
+
+
+def test_on_a_phone_a_row_is_a_card(
+    server: Server, launch: Launcher, murmur: Path, refused: list[str]
+) -> None:
+    """Nothing is written over something else, nor beyond the edge."""
+    with launch(murmur).new_context(locale="fr-FR", **PHONE) as context:
+        page = entered(context, server, refused)
+        for what in ("history/turn", "history/conversation", "cache/cachedspeech"):
+            page.goto(f"{server.url}/admin/{what}/")
+            cells = page.locator("#result_list tbody :is(td, th)")
+            assert cells.count()
+            assert cells.evaluate_all(OVERFLOWING) == 0, what
+            assert page.locator(".results").evaluate("r => r.scrollWidth - r.clientWidth") <= 1
+
+
+def test_a_list_of_conversations_fits_the_screen(
+    server: Server, launch: Launcher, murmur: Path, refused: list[str]
+) -> None:
+    with launch(murmur).new_context(locale="fr-FR", **DESKTOP) as context:
+        page = entered(context, server, refused)
+        page.goto(f"{server.url}/admin/history/conversation/")
+        assert page.locator(".results").evaluate("r => r.scrollWidth - r.clientWidth") <= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

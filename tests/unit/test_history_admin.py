@@ -156,6 +156,13 @@ def test_the_page_of_a_turn(operator: Client, turn: Turn) -> None:
     assert shown.count('class="again" name="from"') == 3
     assert "C&#x27;est moi. (" in shown  # what a bar is
     assert 'name="_save"' not in shown
+    turn.utterance_s, turn.upload_bytes = 1.5146875, 13_757
+    turn.save()
+    shown = page(operator.get(url(turn)))
+    assert "1.51" in shown
+    assert "1.5146875" not in shown
+    assert "13.4" in shown
+    assert "13757" not in shown
     # Nothing that a strict policy for content refuses.
     assert " style=" not in shown
     assert not re.search(r"\son\w+=", shown)
@@ -388,6 +395,13 @@ def test_pages_speak_french(operator: Client, turn: Turn) -> None:
     shown = page(operator.get(url(turn), headers={"Accept-Language": "fr"}))
     assert "Où le temps est passé" in shown
     assert re.search("\\d,\\d\\d[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]s", shown)
+
+
+def test_what_goes_with_it_is_counted(operator: Client, turn: Turn) -> None:
+    where = reverse("admin:history_turn_delete", args=[turn.pk])
+    shown = page(operator.get(where, headers={"Accept-Language": "fr"}))
+    assert "Phrases: 2" in shown
+    assert str(turn.pk) not in shown.partition('id="content-main"')[2].replace(url(turn), "")
 
 
 # --- drawings ----------------------------------------------------------------------------------

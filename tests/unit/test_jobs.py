@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import wave
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -52,8 +53,16 @@ def test_how_far_they_are_is_shown_and_what_was_heard_is_not(admin: Client) -> N
         assert "300 of 600 s" in page
         assert "alice" in page
         assert "sésame" not in page
+    assert "sésame" not in text_of(admin.get(f"{LIST}{half.pk}/delete/"))
     assert "2.0 KB" in text_of(admin.get(LIST))
     assert admin.get(f"{LIST}add/").status_code == 403
+
+
+def test_when_they_expire_is_told_as_other_times_are(admin: Client) -> None:
+    done = made(status=Status.DONE, finished_at=datetime(2026, 5, 1, 10, 30, tzinfo=UTC))
+    page = text_of(admin.get(f"{LIST}{done.pk}/change/"))
+    assert "May 2, 2026, 10:30 a.m." in page
+    assert "+00:00" not in page
 
 
 def test_they_are_cancelled_there(admin: Client) -> None:
