@@ -20,6 +20,7 @@ ROWS := tests/unit/test_locks.py tests/unit/test_cache* tests/unit/test_history*
 # Those of what is asked of engines, which may be on a cluster.
 ASKED := $(addprefix tests/api/test_,voice.py stream.py speech.py voices.py errors.py openai_audio.py)
 BESIDE := .venv-cluster/bin/python -m tests.cluster.postgresql .venv-cluster/bin/python -m pytest --reuse-db -m "not weights"
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 .PHONY: run doctor audit admin cluster test test-cluster check format unit eval bench torture postman messages clean help screenshots
 
@@ -48,10 +49,13 @@ cluster: .venv/ray  ## run the engines on a cluster of this machine alone
 test unit: export PYTHONDONTWRITEBYTECODE :=
 test unit: export PYTHONPYCACHEPREFIX := $(CURDIR)/var/pycache
 
+# Files in the order of their folders, as the short ones of `unit` fill up the end; what brings a
+# machine to its limits comes last, alone.
 test: check  ## lint, types and every test, the real engines' included
 	@$(MANAGE) fetch_weights --profile embedded
 	@$(MANAGE) fetch_weights piper-en-joe-medium
-	$(BIN)/pytest --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder --ignore tests/load --cov --cov-report=
+	$(BIN)/pytest tests/load --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=95
 
 test-cluster: export VOICEBOT_TEST_CLUSTER := 1
 test-cluster: .venv-cluster/dev  ## the tests of a cluster: it starts one, with a database, and kills parts of it
@@ -66,7 +70,7 @@ check: .venv/dev  ## lint and types
 
 # The plugin takes each process half a second, and is for tests of the API.
 unit: .venv/dev  ## the quick tests, on all cores
-	$(BIN)/pytest -p no:schemathesis --numprocesses auto --maxprocesses 4 --dist worksteal tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) -p no:schemathesis --dist worksteal tests/unit
 
 format: .venv/dev  ## put the code in shape
 	$(BIN)/ruff check --fix .
