@@ -26,6 +26,8 @@ def main() -> None:
             sys.stdout.flush()  # what is left: here, where it may fail
     except ImproperlyConfigured as exc:
         raise SystemExit(str(exc)) from None  # what it says is all there is to know
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None  # who presses Ctrl-C knows why it ends
     except BrokenPipeError:
         # Who reads has enough, as `head` has after ten lines: that is no news.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +19,9 @@ from pipeline.decoding.client import decoder
 from pipeline.engines import engines
 
 logger = logging.getLogger(__name__)
+
+LOADED_S: Final = 10.0
+"""Whoever leaves meanwhile waits no longer for an engine."""
 
 
 def start() -> None:
@@ -33,7 +38,9 @@ def start() -> None:
         problems = aside.submit(_problems).result()
     if problems:
         raise ImproperlyConfigured("\n".join(str(problem) for problem in problems))
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    warm_up = WarmUp()
+    warm_up.start()
+    atexit.register(warm_up.leave)
 
 
 def _problems() -> list[checks.CheckMessage]:
@@ -45,14 +52,30 @@ def _problems() -> list[checks.CheckMessage]:
         connections.close_all()  # this thread's
 
 
-def _warm_up() -> None:
-    try:
-        decoder.start()
-        engines.warm_up()
-    except Exception:
-        # A server that can answer nobody must not look alive.
-        logger.critical("The engines cannot be loaded; stopping.", exc_info=True)
-        os.kill(os.getpid(), signal.SIGTERM)
-    else:
-        memory.settle()
-        logger.info("Ready.")
+class WarmUp(threading.Thread):
+    """Loads the engines, one after another: they share the cores."""
+
+    def __init__(self) -> None:
+        super().__init__(name="warm-up", daemon=True)
+        self.leaving = threading.Event()
+
+    def run(self) -> None:
+        try:
+            decoder.start()
+            for _role, engine in engines:
+                if self.leaving.is_set():
+                    return
+                engine.warm_up()
+        except Exception:
+            # A server that can answer nobody must not look alive.
+            logger.critical("The engines cannot be loaded; stopping.", exc_info=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            memory.settle()
+            logger.info("Ready.")
+
+    def leave(self) -> None:
+        """Wait for the engine that is being loaded, and begin no other: a process that takes the
+        interpreter away from under one ends in a crash."""
+        self.leaving.set()
+        self.join(LOADED_S)

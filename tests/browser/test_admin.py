@@ -45,6 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             conversation = json.load(response)["id"]
         assert running.ask(QUESTION, conversation=conversation).status == 200
         yield running
+    assert "Warning:" not in (place / "server.log").read_text("utf-8")
 
 
 @pytest.fixture

@@ -61,6 +61,12 @@ def test_commands_speak_the_language_of_the_terminal(
     assert said in done.stderr
 
 
+def test_an_interrupted_command_ends_without_a_word(tmp_path: Path) -> None:
+    interrupted = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    done = python(tmp_path, *("manage.py", "shell", "-v", "0", "-c", interrupted))
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, "", "")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["fetch_weights", "doctor"])
 def test_who_reads_may_leave(tmp_path: Path, command: str, unbuffered: str) -> None:

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from access.models import ApiKey
 from pipeline.engines import engines
 from pipeline.stt import fake
-from voicebot.startup import start
+from voicebot.startup import WarmUp, start
 
 FAKES = {role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "llm", "tts")}
 
@@ -22,9 +22,10 @@ FAKES = {role: {"BACKEND": f"pipeline.{role}.fake.Fake"} for role in ("stt", "ll
 class LoadsLater(fake.Fake):
     def __init__(self) -> None:
         super().__init__()
-        self.come = threading.Event()
+        self.asked, self.come = threading.Event(), threading.Event()
 
     def _load(self) -> None:
+        self.asked.set()
         assert self.come.wait(timeout=60)
 
 
@@ -60,6 +61,19 @@ def test_the_engines_load_in_the_background(settings: Settings) -> None:
     frozen.append(gc.get_freeze_count())
     assert frozen[0] == 0 < frozen[1]  # what is loaded is there to stay
     assert engines.loaded
+
+
+def test_who_leaves_waits_for_one_of_them_alone(settings: Settings) -> None:
+    settings.ENGINES = {**FAKES, "stt": {"BACKEND": f"{__name__}.LoadsLater"}}
+    start()
+    [thread] = warming_up()
+    stt = cast("LoadsLater", engines.stt)
+    assert stt.asked.wait(timeout=60)
+    cast("WarmUp", thread).leaving.set()
+    stt.come.set()
+    cast("WarmUp", thread).leave()
+    assert not thread.is_alive()
+    assert [engine.loaded for _role, engine in engines] == [True, False, False]
 
 
 @pytest.mark.parametrize(
