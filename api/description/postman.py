@@ -19,6 +19,31 @@ BASE64_VARIABLE = "question_base64"
 
 FORM = "multipart/form-data"
 
+ABOUT = """\
+`base_url` is where it serves; `api_key` is needed beyond the machine itself. Recordings are read
+from `question.wav` in the working directory of Postman's settings (of newman: in the current one);
+within JSON they are `question_base64`, as `base64 -w0 question.wav` prints it. What is begun is
+remembered: its id is in `conversation`, `turn`, `job`, `speech` or `model`, where the next calls
+take it from."""
+
+REMEMBERED = {
+    ("post", "/api/conversations/"): ("conversation", "told.id"),
+    ("get", "/api/conversations/{id}/"): ("turn", "told.turns.at(-1)?.id"),
+    ("post", "/api/jobs/"): ("job", "told.id"),
+    ("get", "/v1/models"): ("model", "told.data[0].id"),
+    ("post", "/api/voice/"): ("speech", "told.speech?.url?.match(/([^/]+)[.]wav$/)?.[1]"),
+}
+"""Call → the variable that is set from its answer in JSON, and where it is there."""
+
+FROM = {
+    ("conversations", "id"): "{{conversation}}",
+    ("conversations", "turn"): "{{turn}}",
+    ("jobs", "id"): "{{job}}",
+    ("speech", "keys"): "{{speech}}",
+    ("models", "name"): "{{model}}",
+}
+"""A part of an address → what is there to begin with."""
+
 Json = dict[str, Any]
 
 
@@ -31,7 +56,7 @@ def collection(schema: Mapping[str, Any]) -> Json:
     return {
         "info": {
             "name": schema["info"]["title"],
-            "description": schema["info"]["description"],
+            "description": f"{schema['info']['description']}\n\n{ABOUT}",
             "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
         },
         "auth": {"type": "bearer", "bearer": [_pair("token", "{{api_key}}")]},
@@ -39,9 +64,14 @@ def collection(schema: Mapping[str, Any]) -> Json:
             _pair("base_url", "http://127.0.0.1:8000"),
             _pair("api_key", ""),
             _pair(BASE64_VARIABLE, ""),
+            *(_pair(name, "") for name, _where in REMEMBERED.values()),
         ],
         "item": [
-            {"name": tag["name"], "description": tag["description"], "item": calls[tag["name"]]}
+            {
+                "name": tag["name"],
+                "description": tag["description"],
+                "item": sorted(calls[tag["name"]], key=_deletes),
+            }
             for tag in schema["tags"]
         ],
     }
@@ -65,7 +95,27 @@ def _calls(schema: Mapping[str, Any], path: str, method: str, operation: Json) -
                 **({"body": body} if body else {}),
             }
             answered = f" ({media_type})" if len(accepted) > 1 else ""
-            yield {"name": asked + answered, "request": request, "response": []}
+            call = {"name": asked + answered, "request": request, "response": []}
+            yield call | _remembering(path, method)
+
+
+def _deletes(call: Json) -> bool:
+    """It comes after those that still need what it deletes."""
+    return bool(call["request"]["method"] == "DELETE")
+
+
+def _remembering(path: str, method: str) -> Json:
+    if (method, path) not in REMEMBERED:
+        return {}
+    name, where = REMEMBERED[method, path]
+    script = [
+        'if ((pm.response.headers.get("Content-Type") || "").startsWith("application/json")) {',
+        "  const told = pm.response.json();",
+        f"  const found = {where};",
+        f'  if (found) pm.collectionVariables.set("{name}", found);',
+        "}",
+    ]
+    return {"event": [{"listen": "test", "script": {"type": "text/javascript", "exec": script}}]}
 
 
 def _accepted(operation: Json) -> list[str]:
@@ -95,7 +145,11 @@ def _url(path: str, operation: Json) -> Json:
         url["query"] = query
     if variables := [p for p in parameters if p["in"] == "path"]:
         url["variable"] = [
-            {"key": p["name"], "value": "", "description": p.get("description", "")}
+            {
+                "key": p["name"],
+                "value": FROM[path.split("/")[2], p["name"]],
+                "description": p.get("description", ""),
+            }
             for p in variables
         ]
     return url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -121,3 +122,14 @@ def test_the_collection_calls_every_address_with_a_recording_where_one_is_needed
         first, *others = call["body"]["formdata"]
         assert (first["key"], first["type"]) == ("audio", "file")
         assert all(other["disabled"] for other in others)
+
+
+def test_the_collection_takes_up_what_it_was_told(described: dict[str, Any]) -> None:
+    """Each variable is told of; the ids of addresses are remembered from answers."""
+    made = postman.collection(described)
+    calls = json.dumps(made["item"])
+    variables = {variable["key"] for variable in made["variable"]}
+    assert set(re.findall(r"\{\{(\w+)\}\}", calls)) | {"api_key"} == variables
+    assert all(f"`{name}`" in made["info"]["description"] for name in variables)
+    remembered = re.findall(r"collectionVariables[.]set\(\W+(\w+)", calls)
+    assert set(remembered) == {"conversation", "turn", "job", "speech", "model"}
