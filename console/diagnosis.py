@@ -22,6 +22,7 @@ from django.contrib.auth.models import User
 from django.core import checks
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from console import ports
@@ -155,8 +156,8 @@ def _data() -> Iterator[Finding]:
     needed_bytes = LOW_BYTES + 2 * sum(weights.size_bytes for weights in _absent())
     values = {
         "folder": folder,
-        "free": f"{free_bytes / 1e9:.1f}",
-        "needed": f"{needed_bytes / 1e9:.1f}",
+        "free": number_format(free_bytes / 1e9, 1),
+        "needed": number_format(needed_bytes / 1e9, 1),
     }
     if free_bytes < needed_bytes:
         text = _("%(free)s GB are free in %(folder)s, and %(needed)s GB are needed") % values
@@ -197,7 +198,10 @@ def _memory() -> Finding:
     free_bytes = _free_memory_bytes()
     if free_bytes is None:
         return Finding("ok", subject, _("this system does not tell how much is free"))
-    values = {"free": f"{free_bytes / 1e9:.1f}", "needed": f"{needed_bytes / 1e9:.1f}"}
+    values = {
+        "free": number_format(free_bytes / 1e9, 1),
+        "needed": number_format(needed_bytes / 1e9, 1),
+    }
     if free_bytes < needed_bytes:
         text = _("%(free)s GB are free, and the engines take about %(needed)s GB") % values
         return Finding("warning", subject, text, "VOICEBOT_PROFILE=embedded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -89,7 +90,7 @@ def test_french(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     with translation.override("fr"):
         call_command("doctor", port=port)
     told = capsys.readouterr().out
-    assert "Disque" in told
+    assert re.search(r"Disque +\d+,\d Go sont libres", told)
     assert told.endswith("Rien ne l’empêche de marcher.\n")
 
 
