@@ -151,6 +151,15 @@ def test_where_the_time_went_and_that_nothing_left(server: Server, visit: Opener
         assert width > 0
 
 
+def test_what_is_opened_is_seen(server: Server, visit: Opener, murmur: Path) -> None:
+    page = visit(server, viewport={"width": 390, "height": 664}, reduced_motion="reduce")
+    page.locator("#file").set_input_files(murmur)
+    assert_answered(page)
+    account = turns(page).last.get_by_role("group")
+    account.locator("summary").click()
+    expect(account.get_by_role("term").last).to_be_in_viewport(ratio=1)
+
+
 def test_voice_language_and_speed_are_those_chosen(server: Server, visit: Opener) -> None:
     page = visit(server)
     page.get_by_role("button", name="Réglages").click()

@@ -26,6 +26,8 @@ export class Turn {
     this.#find(".play").addEventListener("click", () => this.#playOrPause());
     this.#find(".copy").addEventListener("click", () => this.#copy());
     this.#find(".copy").hidden = !navigator.clipboard; // insecure pages have none
+    const account = this.#find(".account"); // what is opened is seen
+    account.addEventListener("toggle", () => account.scrollIntoView({ block: "nearest" }));
     this.playback.addEventListener("change", () => this.#follow());
     this.#update();
   }
