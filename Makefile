@@ -42,7 +42,7 @@ admin: $(PACKAGES)  ## make the operator's account, tell where the admin is
 
 cluster: export VOICEBOT_RAY_ADDRESS := $(or $(VOICEBOT_RAY_ADDRESS),127.0.0.2:6379)
 cluster: .venv/ray  ## run the engines on a cluster of this machine alone
-	@$(MANAGE) fetch_weights --profile
+	@VOICEBOT_RAY_ADDRESS= $(MANAGE) fetch_weights --profile
 	@$(MANAGE) local_cluster
 
 # Tests start many processes: what is compiled is kept, out of the way.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -19,6 +20,8 @@ from pipeline.ray.replica import Replica
 
 if TYPE_CHECKING:
     from ray.serve import Application
+
+logger = logging.getLogger(__name__)
 
 OURS = re.compile(r"(?:stt|llm|tts)-[0-9a-f]{10}")
 """What ``client.application`` names."""
@@ -150,10 +153,16 @@ def deploy(engines: Iterable[Distant[Any]]) -> Iterator[tuple[str, str]]:
         wait_for_applications_running=False,
     )
     waiting = set(wanted)
+    known = set[str]()
     while waiting:
         told = serve.status().applications
         for name in sorted(waiting & told.keys()):
             status = told[name].status
+            # Serve waits for ever where there is not what a replica is to have, and says so here.
+            for message in {each.message for each in told[name].deployments.values()} - known:
+                known.add(message)
+                if message:
+                    logger.warning("%s: %s", wanted[name].name, message)
             if status == "DEPLOY_FAILED":
                 text = _("%(engine)s cannot be started on the cluster.")
                 cause = RuntimeError(told[name].message)

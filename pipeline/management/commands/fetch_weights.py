@@ -62,7 +62,7 @@ class Command(BaseCommand):
             # What an engine brings itself, or is given, is told here as well.
             others = (engine.missing() for engine in engines if not engine.needs)
             if failures := [*failures, *filter(None, others)]:
-                raise CommandError("\n".join(failures))
+                raise CommandError("\n".join(dict.fromkeys(failures)))
         except (WeightsError, EngineUnavailable, InvalidEngineError) as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt:

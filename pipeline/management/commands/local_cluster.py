@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from pipeline import hosts
 from pipeline.ray import cluster, deploy
+from pipeline.ray.client import Distant
 
 STORE_BYTES = 500_000_000
 """Of shared memory, for what is on its way: Ray's own default is a third of the machine."""
@@ -37,10 +41,12 @@ class Command(BaseCommand):
                 "VOICEBOT_RAY_ADDRESS must name an address of this machine alone: 127.0.0.2:6379"
             )
             raise CommandError(text)
-        if not deploy.distant():
+        engines = deploy.distant()
+        if not engines:
             raise CommandError(_("No engine of the settings runs on a cluster."))
         _make_token(settings.RAY_AUTH_TOKEN_PATH)
-        head = subprocess.Popen(_start())
+        # Ctrl-C is for this process alone: Ray's hangs when it is told twice to leave.
+        head = subprocess.Popen(_start(_cpus(engines)), start_new_session=True)
         try:
             self._wait(head)
             call_command("deploy_engines", stdout=self.stdout)
@@ -51,8 +57,7 @@ class Command(BaseCommand):
             with contextlib.suppress(KeyboardInterrupt):
                 head.wait()
         finally:
-            head.terminate()
-            head.wait(STOP_S)
+            _stop(head)
 
     def _wait(self, head: subprocess.Popen[bytes]) -> None:
         give_up = time.monotonic() + START_S
@@ -62,15 +67,32 @@ class Command(BaseCommand):
             time.sleep(0.5)
 
 
-def _start() -> list[str]:
+def _cpus(engines: Iterable[Distant[Any]]) -> int:
+    """As many as all replicas are to have, though there be fewer: on one machine stages take turns,
+    and a replica without its share would be waited for in vain."""
+    shares = sum(engine.replicas.max * engine.replicas.cpus for engine in engines)
+    return max(os.cpu_count() or 1, ceil(shares))
+
+
+def _start(cpus: int) -> list[str]:
     """The command that runs the head until it is terminated."""
     host, _colon, port = settings.VOICEBOT_RAY_ADDRESS.rpartition(":")
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address", host, "--port", port),
         *("--dashboard-host", "127.0.0.1", "--disable-usage-stats"),
-        *("--object-store-memory", str(STORE_BYTES)),
+        *("--num-cpus", str(cpus), "--object-store-memory", str(STORE_BYTES)),
     ]
+
+
+def _stop(head: subprocess.Popen[bytes]) -> None:
+    """With all that it has started."""
+    head.terminate()
+    try:
+        head.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
 
 
 def _make_token(path: Path) -> None:
