@@ -168,3 +168,30 @@ def test_a_replica_comes_when_calls_wait(variants: Variants) -> None:
         for call in [pool.submit(ask) for _caller in range(4)]:
             call.result()
     assert len(told) == 2
+
+
+class Told(Exception):
+    """What would have been a warning."""
+
+
+def test_what_a_replica_waits_for_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever deploys would wait for ever, and not know why."""
+    from ray import serve
+
+    from pipeline.ray import deploy
+
+    def warning(text: str, *values: object) -> None:
+        raise Told(text % values)
+
+    monkeypatch.setattr(deploy.logger, "warning", warning)
+    engine = ray.LanguageModel(
+        engine={"BACKEND": "tests.cluster.engines.Writes", "OPTIONS": {"work_s": 0.0}},
+        replicas={"cpus": 100},
+    )
+    try:
+        with pytest.raises(Told, match=r'Writes: .*"CPU": 100'):
+            list(deploy.deploy([engine]))
+    finally:
+        serve.delete(engine.application, _blocking=False)
