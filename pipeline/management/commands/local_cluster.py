@@ -45,8 +45,10 @@ class Command(BaseCommand):
         if not engines:
             raise CommandError(_("No engine of the settings runs on a cluster."))
         _make_token(settings.RAY_AUTH_TOKEN_PATH)
-        # Ctrl-C is for this process alone: Ray's hangs when it is told twice to leave.
-        head = subprocess.Popen(_start(_cpus(engines)), start_new_session=True)
+        # Ctrl-C is for this process alone: Ray's hangs when it is told twice to leave. There is no
+        # other node that it would wait for, to take over what runs here.
+        alone = os.environ | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+        head = subprocess.Popen(_start(_cpus(engines)), env=alone, start_new_session=True)
         try:
             self._wait(head)
             call_command("deploy_engines", stdout=self.stdout)
