@@ -137,7 +137,7 @@ class IndexView(ApiView):
     scope = ""
 
     def get(self, request: Request) -> Response:
-        names = ("voice", "voices", "conversations", "jobs", "live", "ready")
+        names = ["voice", "voices", "conversations", "jobs", "live", "ready", "schema", "docs"]
         return Response({name: reverse(f"api:{name}", request=request) for name in names})
 
 

@@ -31,6 +31,8 @@ class Addresses(Body):
     jobs = fields.URLField()
     live = fields.URLField()
     ready = fields.URLField()
+    schema = fields.URLField()
+    docs = fields.URLField()
 
 
 class Voice(Body):

@@ -34,4 +34,6 @@ def test_index(client: Client) -> None:
         "jobs": "http://testserver/api/jobs/",
         "live": "http://testserver/api/health/live",
         "ready": "http://testserver/api/health/ready",
+        "schema": "http://testserver/api/schema/",
+        "docs": "http://testserver/api/docs/",
     }
