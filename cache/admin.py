@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format, number_format, time_format
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 import cache.pronunciation_admin  # noqa: F401 - it registers itself
-from cache import corrections, drawing, exports
+from cache import cells, corrections, drawing, exports
 from cache.models import DAYS_COUNTED, CachedSpeech, CachedSpeechQuerySet
 from files.ranges import ranged_response
 
@@ -40,10 +40,6 @@ DETAILS = (
     *("tenant", "voice", "language", "speed", "engine", "identity", "seconds", "hits"),
     *("created_at", "last_used_at", "key", "sha256"),
 )
-
-
-def _two_lines(first: str, second: str) -> SafeString:
-    return format_html("{}<small>{}</small>", first, second)
 
 
 class Corrected(admin.SimpleListFilter):
@@ -110,12 +106,12 @@ class CachedSpeechAdmin(_ModelAdmin):
     @admin.display(description=gettext_lazy("voice"), ordering="voice")
     def spoken_by(self, speech: CachedSpeech) -> SafeString:
         by = speech.corrected_voice or speech.voice
-        return _two_lines(by, f"{speech.language} · {speech.engine}")
+        return cells.two_lines(by, f"{speech.language} · {speech.engine}")
 
     @admin.display(description=gettext_lazy("duration"), ordering="duration")
     def seconds(self, speech: CachedSpeech) -> SafeString:
         seconds = _("%(seconds)s s") % {"seconds": number_format(speech.duration, 1)}
-        return _two_lines(seconds, filesizeformat(speech.size_bytes))
+        return cells.two_lines(seconds, filesizeformat(speech.size_bytes))
 
     @admin.display(description=gettext_lazy("hits"), ordering="hits")
     def uses(self, speech: CachedSpeech) -> SafeString:
@@ -123,8 +119,7 @@ class CachedSpeechAdmin(_ModelAdmin):
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def last_used(self, speech: CachedSpeech) -> SafeString:
-        moment = timezone.localtime(speech.last_used_at)
-        return _two_lines(date_format(moment, "SHORT_DATE_FORMAT"), time_format(moment))
+        return cells.moment(speech.last_used_at)
 
     @admin.display(description=gettext_lazy("hits by day"))
     def hits_by_day(self, speech: CachedSpeech) -> SafeString:

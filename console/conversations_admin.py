@@ -12,7 +12,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console import telling, timeline
+from cache import cells
+from console import timeline
 from console.turns_admin import turns_of
 from history.models import Conversation, Turn
 
@@ -48,11 +49,11 @@ class ConversationAdmin(_ModelAdmin):
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, conversation: Conversation) -> SafeString:
-        return telling.moment(conversation.created_at)
+        return cells.moment(conversation.created_at)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def last_used(self, conversation: Conversation) -> SafeString:
-        return telling.moment(conversation.last_used_at)
+        return cells.moment(conversation.last_used_at)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any

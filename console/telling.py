@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format, time_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -52,13 +49,6 @@ def told(row: Turn, *, may_listen: bool, whole_s: float | None = None) -> Tellin
         "speech": player(row, "speech") if may_listen else None,
         "options": json.dumps(row.options, ensure_ascii=False),
     }
-
-
-def moment(when: datetime) -> SafeString:
-    """For a list: the day, and under it the hour."""
-    local = timezone.localtime(when)
-    day, hour = date_format(local, "SHORT_DATE_FORMAT"), time_format(local)
-    return format_html("{}<small>{}</small>", day, hour)
 
 
 def player(row: Turn, kind: str) -> SafeString | None:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from cache import cells
 from console import telling, timeline
 from files.ranges import ranged_response
 from history import replay, sounds
@@ -126,14 +127,14 @@ class TurnAdmin(_ModelAdmin):
 
     @admin.display(description=gettext_lazy("time"), ordering="created_at")
     def when(self, row: Turn) -> SafeString:
-        return telling.moment(row.created_at)
+        return cells.moment(row.created_at)
 
     @admin.display(description=gettext_lazy("said"))
     def said(self, row: Turn) -> SafeString:
         if not (row.transcript or row.reply):
             return format_html("<small>{}</small>", row.request_id)
         heard, answered = (Truncator(text).chars(80) for text in (row.transcript, row.reply))
-        return format_html("{}<small>{}</small>", heard, answered)
+        return cells.two_lines(heard, answered)
 
     @admin.display(description=gettext_lazy("conversation"), ordering="conversation")
     def place(self, row: Turn) -> SafeString | str:
@@ -158,7 +159,7 @@ class TurnAdmin(_ModelAdmin):
     def by(self, row: Turn) -> SafeString:
         names = " · ".join(getattr(row, f"{stage}_engine") or "–" for stage in STAGES)
         states = " · ".join(getattr(row, f"{stage}_cache") for stage in STAGES)
-        return format_html("{}<small>{}</small>", names, states)
+        return cells.two_lines(names, states)
 
     @admin.display(description=gettext_lazy("error"), ordering="code")
     def outcome(self, row: Turn) -> str:
