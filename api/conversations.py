@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from access.scopes import CONVERSATIONS
 from api.exceptions import SpeechNotFound, UtteranceNotFound
-from api.serializers import DETECTED, SPEED_MESSAGES, Wishes, primary_language, turn_url
+from api.serializers import DETECTED, SpeedField, Wishes, primary_language, turn_url
 from api.sounds import wav_response
 from api.turns import Account
 from api.views import ApiView, RecordingView
@@ -28,7 +28,6 @@ from history import replay, sounds
 from history.errors import TurnNotFound
 from history.models import STAGES, TITLE_CHARS, Conversation, Sentence, Turn
 from pipeline.engines import engines
-from pipeline.tts.base import MAX_SPEED, MIN_SPEED
 from pipeline.turn import take
 
 TURNS = 100
@@ -66,13 +65,7 @@ class Again(serializers.Serializer[None]):
     voice = serializers.CharField(
         default=None, allow_null=True, help_text="Another voice than the first time."
     )
-    speed = serializers.FloatField(
-        required=False,
-        min_value=MIN_SPEED,
-        max_value=MAX_SPEED,
-        help_text="Another pace than the first time.",
-        error_messages=SPEED_MESSAGES,
-    )
+    speed = SpeedField(required=False, help_text="Another pace than the first time.")
     cache = Wishes().fields["cache"]
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

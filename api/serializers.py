@@ -48,7 +48,16 @@ _SPEEDS = format_lazy(
     slowest=MIN_SPEED,
     quickest=MAX_SPEED,
 )
-SPEED_MESSAGES: dict[str, Any] = dict.fromkeys(("invalid", "min_value", "max_value"), _SPEEDS)
+
+
+class SpeedField(serializers.FloatField):
+    """The pace of speech, as all voices can keep it."""
+
+    def __init__(self, **options: Any) -> None:
+        messages = dict.fromkeys(("invalid", "min_value", "max_value"), _SPEEDS)
+        super().__init__(
+            min_value=MIN_SPEED, max_value=MAX_SPEED, error_messages=messages, **options
+        )
 
 
 def primary_language(tag: str) -> str:
@@ -87,13 +96,7 @@ class Question(Wishes):
     voice = serializers.CharField(
         allow_blank=True, default="", help_text="An id of `GET /api/voices/`."
     )
-    speed = serializers.FloatField(
-        min_value=MIN_SPEED,
-        max_value=MAX_SPEED,
-        default=1.0,
-        help_text="Pace of the speech; 1 is the voice's own.",
-        error_messages=SPEED_MESSAGES,
-    )
+    speed = SpeedField(default=1.0, help_text="Pace of the speech; 1 is the voice's own.")
     conversation = serializers.CharField(
         allow_blank=True,
         default="",

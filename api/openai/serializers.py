@@ -15,9 +15,8 @@ from rest_framework import serializers
 from api.exceptions import UploadTooLarge
 from api.openai.completions import ENCODINGS
 from api.openai.messages import MessageSerializer
-from api.serializers import DETECTED, SPEED_MESSAGES, primary_language
+from api.serializers import DETECTED, SpeedField, primary_language
 from pipeline.encoding import MEDIA_TYPES
-from pipeline.tts.base import MAX_SPEED, MIN_SPEED
 
 TRANSCRIPT_FORMATS: Final = ("json", "verbose_json", "text", "srt", "vtt")
 
@@ -88,9 +87,7 @@ class TextBody(Asked):
     voice = VoiceField(allow_blank=True, allow_null=True, default="")
     response_format = serializers.ChoiceField(list(MEDIA_TYPES), default="mp3")
     stream_format = serializers.ChoiceField(["audio", "sse"], default="audio")
-    speed = serializers.FloatField(
-        min_value=MIN_SPEED, max_value=MAX_SPEED, default=1.0, error_messages=SPEED_MESSAGES
-    )
+    speed = SpeedField(default=1.0)
 
 
 class AudioWish(serializers.Serializer[None]):
