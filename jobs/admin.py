@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_value
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -48,8 +48,7 @@ class JobAdmin(_ModelAdmin):
 
     @admin.display(description=gettext_lazy("expires"))
     def expiry(self, job: Job) -> str:
-        moment = job.expires_at
-        return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else "–"
+        return str(display_for_value(job.expires_at, "–"))
 
     @admin.action(description=gettext_lazy("Cancel"), permissions=["delete"])
     def cancel(self, request: HttpRequest, jobs: JobQuerySet) -> None:
