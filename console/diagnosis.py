@@ -156,8 +156,8 @@ def _data() -> Iterator[Finding]:
     needed_bytes = LOW_BYTES + 2 * sum(weights.size_bytes for weights in _absent())
     values = {
         "folder": folder,
-        "free": number_format(free_bytes / 1e9, 1),
-        "needed": number_format(needed_bytes / 1e9, 1),
+        "free": _gigabytes(free_bytes),
+        "needed": _gigabytes(needed_bytes),
     }
     if free_bytes < needed_bytes:
         text = _("%(free)s GB are free in %(folder)s, and %(needed)s GB are needed") % values
@@ -199,14 +199,18 @@ def _memory() -> Finding:
     if free_bytes is None:
         return Finding("ok", subject, _("this system does not tell how much is free"))
     values = {
-        "free": number_format(free_bytes / 1e9, 1),
-        "needed": number_format(needed_bytes / 1e9, 1),
+        "free": _gigabytes(free_bytes),
+        "needed": _gigabytes(needed_bytes),
     }
     if free_bytes < needed_bytes:
         text = _("%(free)s GB are free, and the engines take about %(needed)s GB") % values
         return Finding("warning", subject, text, "VOICEBOT_PROFILE=embedded")
     text = _("%(free)s GB are free; the engines take about %(needed)s GB") % values
     return Finding("ok", subject, text)
+
+
+def _gigabytes(size_bytes: float) -> str:
+    return number_format(size_bytes / 1e9, 1)
 
 
 def _free_memory_bytes() -> int | None:
