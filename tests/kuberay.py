@@ -18,7 +18,6 @@ _DEFINITIONS = "/api/_definitions.json"
 
 _TEXT, _SWITCH = {"type": "string"}, {"type": "boolean"}
 _INT32 = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
-_TEXTS = {"type": "array", "items": _TEXT}
 _NAMED = {"type": "object", "additionalProperties": _TEXT}
 
 
@@ -43,6 +42,7 @@ def _object(*required: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+_TEXTS = _list(_TEXT)
 _VARIABLES = _list(_kubernetes("api.core.v1.EnvVar"))
 _RESOURCES = _kubernetes("api.core.v1.ResourceRequirements")
 _PULL = _one_of("Always", "IfNotPresent", "Never")

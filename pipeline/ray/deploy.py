@@ -153,16 +153,15 @@ def deploy(engines: Iterable[Distant[Any]]) -> Iterator[tuple[str, str]]:
         wait_for_applications_running=False,
     )
     waiting = set(wanted)
-    known = set[str]()
+    told_of = {""}  # as long as there is nothing to tell
     while waiting:
         told = serve.status().applications
         for name in sorted(waiting & told.keys()):
             status = told[name].status
             # Serve waits for ever where there is not what a replica is to have, and says so here.
-            for message in {each.message for each in told[name].deployments.values()} - known:
-                known.add(message)
-                if message:
-                    logger.warning("%s: %s", wanted[name].name, message)
+            for message in {each.message for each in told[name].deployments.values()} - told_of:
+                told_of.add(message)
+                logger.warning("%s: %s", wanted[name].name, message)
             if status == "DEPLOY_FAILED":
                 text = _("%(engine)s cannot be started on the cluster.")
                 cause = RuntimeError(told[name].message)
